@@ -1,0 +1,39 @@
+//! The words of the desk and its pure rules.
+//!
+//! Everything here is data and functions of data: no clock, no randomness, no disk, no network.
+//! An order is asked for ([`OrderRequest`]), becomes an [`Order`], and from then on changes only by
+//! folding [`OrderEvent`]s into it; fills fold into a [`Position`]. Who may do what is answered by
+//! [`Context::require`]. What happened is told in an [`AuditEntry`].
+//!
+//! A type moves here when a second crate needs it, not before.
+
+mod decimal;
+mod ids;
+mod time;
+
+mod instrument;
+mod tape;
+
+mod order;
+mod position;
+
+mod access;
+mod act;
+
+pub use access::{
+    Access, Context, Credential, Denied, Permission, PermissionSet, Principal, PrincipalKind, Resource, Role,
+    UnknownName,
+};
+pub use act::{AuditEntry, Outcome};
+pub use decimal::{InvalidDecimal, Money, Price, Quantity};
+pub use ids::{AccountId, OrderId, RequestId, SessionId, UserId};
+pub use instrument::{Instrument, InvalidSymbol, Symbol};
+pub use order::{
+    Applied, Fill, InvalidTransition, Order, OrderEvent, OrderKind, OrderRequest, Side, Status, TimeInForce,
+};
+pub use position::Position;
+pub use tape::{Bar, Every, Quote, TakerSide, Trade};
+pub use time::{Clock, ManualClock, SystemClock, from_micros, micros};
+
+pub use jiff::Timestamp;
+pub use rust_decimal::Decimal;
