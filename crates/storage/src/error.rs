@@ -1,0 +1,53 @@
+//! What can go wrong with storage.
+
+/// The database could not do what was asked. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The database refused or failed: disk full, read-only, locked, connection lost.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database schema could not be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The group that the job was in could not be committed.
+    #[error("the write was not committed: {0}")]
+    NotCommitted(String),
+    /// The disk did not confirm a write. What it holds is not certain any more, so nothing is written until a restart.
+    #[error("the disk failed to confirm an earlier write; nothing is written until the desk is restarted")]
+    Distrusted,
+    /// More writes are waiting than are allowed to.
+    #[error("too many writes are waiting")]
+    Busy,
+    /// The desk is shutting down, or the job crashed.
+    #[error("the write was abandoned")]
+    Abandoned,
+    /// A stored value cannot be read: a bug, or somebody edited the database.
+    #[error("stored {what} is unreadable: {why}")]
+    Unreadable {
+        /// Which column.
+        what: &'static str,
+        /// Why it cannot be read.
+        why: String,
+    },
+    /// The address of the database is of neither kind.
+    #[error("a database is sqlite:PATH or postgres://..., not {0:?}")]
+    Address(String),
+}
+
+impl StorageError {
+    /// Whether a row with the same key was there already.
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(e)) if e.is_unique_violation())
+    }
+
+    /// Reads a stored text as what it stands for.
+    ///
+    /// # Errors
+    /// The text is not of that form.
+    pub fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        what: &'static str,
+        text: &str,
+    ) -> Result<T, Self> {
+        text.parse().map_err(|e: T::Err| Self::Unreadable { what, why: e.to_string() })
+    }
+}
