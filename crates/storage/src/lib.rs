@@ -14,6 +14,9 @@ mod database;
 mod error;
 mod writer;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use database::{Connection, Database, Engine, Row};
 pub use error::StorageError;
 pub use writer::{AuditChain, BoxFuture, Tx};

@@ -1,0 +1,143 @@
+//! The writer, on both engines.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::{AuditEntry, Timestamp};
+use storage::testing::databases;
+use storage::{AuditChain, BoxFuture, Connection, Database, RowExt as _, StorageError, Tx, query, query_scalar};
+
+/// Counts what it is given, per commit group.
+#[derive(Default)]
+struct Counting {
+    rows: AtomicUsize,
+}
+
+impl AuditChain for Counting {
+    fn append<'t>(
+        &'t self,
+        _: &'t mut Connection,
+        entries: &'t [AuditEntry],
+    ) -> BoxFuture<'t, Result<(), StorageError>> {
+        self.rows.fetch_add(entries.len(), Ordering::SeqCst);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+async fn insert(db: &Database, id: &'static str) -> Result<(), StorageError> {
+    db.write(move |tx: &mut Tx| Box::pin(async move { insert_in(tx, id).await })).await
+}
+
+async fn insert_in(tx: &mut Tx, id: &str) -> Result<(), StorageError> {
+    let sql = "INSERT INTO accounts (id, name, broker, mode, currency, router_epoch, created_at) \
+               VALUES ($1, $1, 'paper', 'paper', 'USD', 0, 0)";
+    query(sql).bind(id).execute(tx.sql()).await?;
+    tx.record(AuditEntry::by_system(Timestamp::UNIX_EPOCH, "account.opened"));
+    Ok(())
+}
+
+async fn accounts(db: &Database) -> Vec<String> {
+    let mut connection = db.read().await.unwrap();
+    let rows = query("SELECT id FROM accounts ORDER BY id").fetch_all(&mut *connection).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    for database in databases().await {
+        let chain = Arc::new(Counting::default());
+        let db = database.open(Some(chain.clone())).await;
+        insert(&db, "a").await.unwrap();
+        assert_eq!(accounts(&db).await, ["a"]);
+        db.close().await;
+        assert!(matches!(insert(&db, "b").await, Err(StorageError::Abandoned)));
+        let again = database.open(Some(chain)).await;
+        assert_eq!(accounts(&again).await, ["a"]);
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_fails_is_undone_alone_and_its_acts_are_not_recorded() {
+    for database in databases().await {
+        let chain = Arc::new(Counting::default());
+        let db = database.open(Some(chain.clone())).await;
+        insert(&db, "taken").await.unwrap();
+        let jobs = ["a", "taken", "b", "panics", "c", "gives up"].map(|id| {
+            db.write(move |tx: &mut Tx| {
+                Box::pin(async move {
+                    insert_in(tx, if id == "gives up" { "d" } else { id }).await?;
+                    assert_ne!(id, "panics", "a bug in a job");
+                    if id == "gives up" { Err(StorageError::Busy) } else { Ok(()) }
+                })
+            })
+        });
+        let results = futures_util::future::join_all(jobs).await;
+        assert!(results[1].as_ref().is_err_and(StorageError::is_unique_violation), "{:?}", results[1]);
+        assert!(matches!(results[3], Err(StorageError::Abandoned)), "{:?}", results[3]);
+        assert!(matches!(results[5], Err(StorageError::Busy)));
+        for done in [0, 2, 4] {
+            results[done].as_ref().unwrap();
+        }
+        assert_eq!(accounts(&db).await, ["a", "b", "c", "taken"]);
+        assert_eq!(chain.rows.load(Ordering::SeqCst), 4);
+    }
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    for database in databases().await {
+        let db = database.open(None).await;
+        let mut connection = db.read().await.unwrap();
+        let done = query("DELETE FROM accounts").execute(&mut *connection).await;
+        assert!(done.is_err());
+    }
+}
+
+#[tokio::test]
+async fn an_act_is_not_recorded_where_there_is_no_audit_log() {
+    for database in databases().await {
+        let db = database.open(None).await;
+        assert!(matches!(insert(&db, "a").await, Err(StorageError::NotCommitted(_))));
+        assert!(accounts(&db).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_reads_go_on() {
+    let databases = databases().await;
+    let db = databases[0].open(Some(Arc::new(Counting::default()))).await;
+    insert(&db, "before").await.unwrap();
+    // SQLite answers as on a full disk when the file may not grow.
+    let limit = |pages: i64| {
+        db.write(move |tx: &mut Tx| {
+            Box::pin(async move {
+                let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+                let _: i64 = query_scalar(sql).fetch_one(tx.sql()).await?;
+                Ok::<_, StorageError>(())
+            })
+        })
+    };
+    limit(1).await.unwrap();
+    let big = "x".repeat(1 << 20);
+    let filled = db
+        .write(move |tx: &mut Tx| {
+            Box::pin(async move {
+                insert_in(tx, "half").await?;
+                let sql = "INSERT INTO secrets (name, key_version, sealed, updated_at) VALUES ('big', 1, $1, 0)";
+                query(sql).bind(big).execute(tx.sql()).await?;
+                Ok::<_, StorageError>(())
+            })
+        })
+        .await;
+    assert!(filled.is_err());
+    assert_eq!(accounts(&db).await, ["before"], "reads go on, and nothing is half written");
+    limit(1 << 30).await.unwrap();
+    insert(&db, "after").await.unwrap();
+    assert_eq!(accounts(&db).await, ["after", "before"]);
+}
+
+#[tokio::test]
+async fn an_address_of_neither_kind_is_refused_without_its_password() {
+    let error = Database::open("mysql://me:secret@host/db", None).await.err().unwrap().to_string();
+    assert!(error.contains("postgres://") && !error.contains("secret"), "{error}");
+}
