@@ -6,13 +6,15 @@ import type { Source } from "./resource";
 export function accountSource(accountId: string): Source<AccountDetail> {
   return {
     topics: [`account:${accountId}`],
-    load: () =>
-      answer(api.GET("/api/v1/accounts/{id}", { params: { path: { id: accountId } } })),
-    apply: (account, events) =>
-      events.reduce((known, event) => {
+    load: () => answer(api.GET("/api/v1/accounts/{id}", { params: { path: { id: accountId } } })),
+    apply(account, events) {
+      let known = account;
+      for (const event of events) {
         const next = event.data as AccountDetail;
-        return next.as_of_at < known.as_of_at ? known : { ...known, ...next };
-      }, account),
+        if (next.as_of_at >= known.as_of_at) known = { ...known, ...next };
+      }
+      return known;
+    },
   };
 }
 

@@ -46,7 +46,11 @@ export interface FeedView {
  *
  * The age goes on counting between reports, so a feed of which we hear nothing turns stale by itself.
  */
-export function feedView(heard: HeardFeed | undefined, connection: Connection, now: number): FeedView {
+export function feedView(
+  heard: HeardFeed | undefined,
+  connection: Connection,
+  now: number,
+): FeedView {
   if (!heard) return { tone: "warn", word: "no feed", age_ms: null };
   const { feed, heard_ms } = heard;
   const age_ms = feed.age_ms == null ? null : feed.age_ms + Math.max(0, now - heard_ms);

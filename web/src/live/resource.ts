@@ -83,7 +83,14 @@ export class Resource<State> {
           this.#tell({
             ...this.#known,
             current: false,
-            problem: { type: "", title: "Not allowed to follow", status: 403, code, detail, request_id: "" },
+            problem: {
+              type: "",
+              title: "Not allowed to follow",
+              status: 403,
+              code,
+              detail,
+              request_id: "",
+            },
           }),
       }),
     );

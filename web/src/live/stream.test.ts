@@ -5,7 +5,6 @@ import { type SocketLike, Stream, type StreamEvent } from "./stream";
 class Socket implements SocketLike {
   sent: Record<string, unknown>[] = [];
   closed = false;
-  onopen = null;
   onmessage: SocketLike["onmessage"] = null;
   onclose: SocketLike["onclose"] = null;
   send(text: string) {

@@ -45,7 +45,6 @@ export interface World {
 export interface SocketLike {
   send(text: string): void;
   close(): void;
-  onopen: (() => void) | null;
   onmessage: ((message: { data: unknown }) => void) | null;
   onclose: (() => void) | null;
 }
@@ -182,25 +181,24 @@ export class Stream {
     const message = parse(data);
     switch (message?.type) {
       case "hello":
-        return this.#greet(String(message.epoch));
+        this.#greet(String(message.epoch));
+        break;
       case "subscribed":
-        return this.#subscribed(
-          String(message.topic),
-          Number(message.seq),
-          message.resumed === true,
-        );
+        this.#subscribed(String(message.topic), Number(message.seq), message.resumed === true);
+        break;
       case "event":
-        return this.#event(message as unknown as StreamEvent);
+        this.#event(message as unknown as StreamEvent);
+        break;
       case "gap":
-        return this.#gap(String(message.topic), Number(message.to_seq));
+        this.#gap(String(message.topic), Number(message.to_seq));
+        break;
       case "error":
-        return this.#refused(message);
+        this.#refused(message);
+        break;
       case "closing":
         if (message.code === "session_ended") this.#end({ step: "closed", code: "session_ended" });
-        return;
-      default:
-        // A pong, or a kind that a newer server sends: nothing to do.
-        return;
+        break;
+      // A pong, or a kind that a newer server sends: nothing to do.
     }
   }
 

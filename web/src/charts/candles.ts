@@ -1,0 +1,38 @@
+import { CandlestickSeries, type IChartApi } from "lightweight-charts";
+import type { Bar } from "../api/types";
+import { colour } from "../ui/theme";
+import { barTime, type Layer } from "./layer";
+
+/** Candles, hollow when the price rose and full when it fell, so that colour is not the only sign. */
+export function addCandles(chart: IChartApi) {
+  const series = chart.addSeries(CandlestickSeries, {
+    priceScaleId: "right",
+    priceLineStyle: 2,
+    priceFormat: { type: "price", precision: 2, minMove: 0.01 },
+  });
+  // Pixels, not orders: here, and only here, a price becomes a float.
+  const point = (bar: Bar) => ({
+    time: barTime(bar),
+    open: Number(bar.open),
+    high: Number(bar.high),
+    low: Number(bar.low),
+    close: Number(bar.close),
+  });
+  const layer: Layer = {
+    set: (bars) => series.setData(bars.map(point)),
+    update: (bar) => series.update(point(bar)),
+    recolour() {
+      const [up, down] = [colour("--up"), colour("--down")];
+      series.applyOptions({
+        upColor: colour("--panel"),
+        borderUpColor: up,
+        wickUpColor: up,
+        downColor: down,
+        borderDownColor: down,
+        wickDownColor: down,
+      });
+    },
+  };
+  layer.recolour();
+  return { series, ...layer };
+}

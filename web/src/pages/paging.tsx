@@ -1,0 +1,42 @@
+import { type QueryKey, useInfiniteQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { problemOf } from "../api/client";
+import { Button } from "../ui/controls";
+import { Refusal } from "./trading/words";
+
+interface Page<Row> {
+  items: Row[];
+  next_cursor?: string | null;
+}
+
+/** A list that comes in pages, the pages joined. */
+export function usePages<Row>(key: QueryKey, load: (cursor?: string) => Promise<Page<Row>>) {
+  const query = useInfiniteQuery({
+    queryKey: key,
+    queryFn: ({ pageParam }) => load(pageParam || undefined),
+    initialPageParam: "",
+    getNextPageParam: (last: Page<Row>) => last.next_cursor ?? undefined,
+  });
+  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  return { ...query, rows };
+}
+
+/** The foot of such a list: the way to more, or why there is none. */
+export function More({ pages }: { pages: ReturnType<typeof usePages> }) {
+  if (pages.error)
+    return (
+      <div className="p-3">
+        <Refusal problem={problemOf(pages.error)} title="The list could not be loaded" />
+      </div>
+    );
+  return (
+    <div className="flex items-center justify-between gap-3 px-3 py-2 text-xs text-muted">
+      <span>{pages.isPending ? "Loading…" : `${pages.rows.length} shown`}</span>
+      {pages.hasNextPage && (
+        <Button small disabled={pages.isFetchingNextPage} onClick={() => pages.fetchNextPage()}>
+          {pages.isFetchingNextPage ? "Loading…" : "Load more"}
+        </Button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,83 @@
+import type { Order, OrderRequest, OrderStatus, Problem, Side } from "../../api/types";
+import { price } from "../../format/money";
+import { quantity } from "../../format/quantity";
+import { ArrowDown, ArrowUp } from "../../ui/icons";
+import { Notice, Tag, type Tone } from "../../ui/surface";
+
+const STATUS: Record<OrderStatus, [word: string, tone: Tone]> = {
+  accepted: ["Accepted", "calm"],
+  submitting: ["Submitting", "calm"],
+  unknown: ["Unknown", "warn"],
+  working: ["Working", "calm"],
+  partially_filled: ["Partly filled", "good"],
+  filled: ["Filled", "good"],
+  cancel_pending: ["Cancelling", "warn"],
+  canceled: ["Cancelled", "calm"],
+  expired: ["Expired", "calm"],
+  rejected: ["Rejected", "bad"],
+};
+
+/** The status of an order in a word. */
+export function statusWord(status: OrderStatus): string {
+  return STATUS[status][0];
+}
+
+export function StatusTag({ order }: { order: Order }) {
+  const [word, tone] = STATUS[order.status];
+  return (
+    <span title={order.reason ?? undefined}>
+      <Tag tone={tone}>{word}</Tag>
+    </span>
+  );
+}
+
+/** Buy or sell: a word, an arrow and a colour. */
+export function SideWord({ side }: { side: Side }) {
+  const buy = side === "buy";
+  return (
+    <span className={`inline-flex items-center gap-1 font-medium ${buy ? "text-up" : "text-down"}`}>
+      {buy ? <ArrowUp className="size-3" /> : <ArrowDown className="size-3" />}
+      {buy ? "Buy" : "Sell"}
+    </span>
+  );
+}
+
+/** An order in one line: `Buy 0.5 BTC-USD, limit 61,000.00, day`. */
+export function orderLine(order: OrderRequest | Order): string {
+  const verb = order.side === "buy" ? "Buy" : "Sell";
+  const kind = order.type === "limit" ? `limit ${price(order.limit_price)}` : "market";
+  const until = order.time_in_force === "gtc" ? "until cancelled" : "today only";
+  return `${verb} ${quantity(order.quantity)} ${order.symbol}, ${kind}, ${until}`;
+}
+
+/** A name as the desk writes it, for people: `buying_power` is `Buying power`. */
+export function ruleTitle(rule: string): string {
+  const words = rule.replace(/[_.]/g, " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A refusal: what, which rule, what it allows and what was given. */
+export function Refusal({ problem, title }: { problem: Problem; title?: string }) {
+  const numbers = [
+    problem.rule && `rule ${ruleTitle(problem.rule).toLowerCase()}`,
+    problem.limit != null && `limit ${problem.limit}`,
+    problem.value != null && `value ${problem.value}`,
+  ].filter(Boolean);
+  return (
+    <Notice tone="bad" urgent title={title ?? problem.title}>
+      <p>{problem.detail}</p>
+      {numbers.length > 0 && <p className="mt-1 text-xs">{numbers.join(" · ")}</p>}
+      {problem.errors?.map((one) => (
+        <p key={one.field + one.code} className="mt-1 text-xs">
+          {one.field}: {one.detail}
+        </p>
+      ))}
+      {problem.code && (
+        <p className="mt-1 text-2xs text-muted">
+          {problem.code}
+          {problem.request_id && ` · request ${problem.request_id}`}
+        </p>
+      )}
+    </Notice>
+  );
+}
