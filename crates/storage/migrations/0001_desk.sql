@@ -96,6 +96,7 @@ CREATE TABLE accounts (
     broker       TEXT NOT NULL,
     mode         TEXT NOT NULL,                 -- paper, live
     currency     TEXT NOT NULL,
+    opening_cash TEXT,                          -- cash before the first fill; NULL until the broker told it
     router_epoch BIGINT NOT NULL,               -- who holds the newest may write the journal
     created_at   BIGINT NOT NULL
 );
@@ -117,6 +118,7 @@ CREATE TABLE orders (
     time_in_force   TEXT NOT NULL,
     quantity        TEXT NOT NULL,
     limit_price     TEXT,
+    reserve_price   TEXT NOT NULL,              -- what head-room was reserved at, per unit
     submitted_by    TEXT NOT NULL,
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
