@@ -24,6 +24,8 @@ export function addCandles(chart: IChartApi) {
     recolour() {
       const [up, down] = [colour("--up"), colour("--down")];
       series.applyOptions({
+        // Else the line takes the colour of a hollow candle's inside, which nobody would see.
+        priceLineColor: colour("--line-strong"),
         upColor: colour("--panel"),
         borderUpColor: up,
         wickUpColor: up,

@@ -1,4 +1,4 @@
-import { HistogramSeries, type IChartApi } from "lightweight-charts";
+import { type AutoscaleInfo, HistogramSeries, type IChartApi } from "lightweight-charts";
 import type { Bar } from "../api/types";
 import { colour } from "../ui/theme";
 import { barTime, type Layer } from "./layer";
@@ -25,9 +25,20 @@ export function pressureColour(word: Pressure): string {
 
 /** Volume on its own axis at the left, in the colour of who was pressing: buyers or sellers. */
 export function addVolume(chart: IChartApi): Layer {
+  let highest = 0;
   const series = chart.addSeries(HistogramSeries, {
     priceScaleId: "left",
-    priceFormat: { type: "volume" },
+    // The axis runs up beside the candles, where there is no volume to read.
+    priceFormat: {
+      type: "custom",
+      minMove: 0.0001,
+      formatter: (v: number) => (v > highest ? "" : short(v)),
+    },
+    autoscaleInfoProvider(original: () => AutoscaleInfo | null) {
+      const info = original();
+      highest = info?.priceRange?.maxValue ?? 0;
+      return info;
+    },
     lastValueVisible: false,
     priceLineVisible: false,
   });
@@ -45,6 +56,13 @@ export function addVolume(chart: IChartApi): Layer {
       colours = palette();
     },
   };
+}
+
+/** An axis number in as few digits as tell it from its neighbours. */
+function short(value: number): string {
+  if (value >= 1e6) return `${+(value / 1e6).toFixed(2)}M`;
+  if (value >= 1e3) return `${+(value / 1e3).toFixed(2)}k`;
+  return String(+value.toPrecision(3));
 }
 
 function palette(): Record<Pressure, string> {

@@ -39,7 +39,7 @@ export function Button({ look = "plain", small, className = "", ...rest }: Butto
 }
 
 export const INPUT =
-  "w-full min-h-11 sm:min-h-9 rounded-md border border-line-strong/70 bg-ground px-2.5 text-ink placeholder:text-muted aria-invalid:border-down disabled:opacity-60";
+  "min-h-11 sm:min-h-9 min-w-0 rounded-md border border-line-strong/70 bg-ground px-2.5 text-ink placeholder:text-muted aria-invalid:border-down disabled:opacity-60";
 
 interface FieldProps {
   label: string;
@@ -73,7 +73,7 @@ export function Field({
         {...rest}
         aria-invalid={error ? true : undefined}
         aria-describedby={said}
-        className={`${INPUT} ${className}`}
+        className={`${INPUT} w-full ${className}`}
       />
       {error ? (
         <p id={`${id}-error`} className="mt-1 text-xs text-down">
@@ -104,7 +104,7 @@ export function Select({ label, bare, className = "", children, ...rest }: Selec
       <label htmlFor={id} className={bare ? "sr-only" : "mb-1 block text-xs text-muted"}>
         {label}
       </label>
-      <select id={id} {...rest} className={`${INPUT} pr-7 ${className}`}>
+      <select id={id} {...rest} className={`${INPUT} ${bare ? "" : "w-full"} ${className}`}>
         {children}
       </select>
     </div>
@@ -134,7 +134,7 @@ export function Choice<T extends string>({
       {options.map((option) => (
         <label
           key={option.value}
-          className={`relative flex min-h-10 flex-1 cursor-pointer items-center justify-center rounded px-2.5 font-medium has-focus-visible:outline-2 has-focus-visible:outline-accent sm:min-h-8 ${
+          className={`relative flex min-h-10 flex-1 cursor-pointer items-center justify-center rounded px-2.5 font-medium whitespace-nowrap has-focus-visible:outline-2 has-focus-visible:outline-accent sm:min-h-8 ${
             value === option.value
               ? (option.look ?? "bg-raised text-ink shadow-sm ring-1 ring-line-strong/50")
               : "text-muted hover:text-ink"

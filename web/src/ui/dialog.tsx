@@ -1,5 +1,5 @@
 import { Dialog as Radix } from "radix-ui";
-import type { ReactNode, RefObject } from "react";
+import type { ReactNode } from "react";
 import { Cross } from "./icons";
 
 interface DialogProps {
@@ -10,7 +10,7 @@ interface DialogProps {
   description: ReactNode;
   children: ReactNode;
   /** Where the focus goes after closing; a dialog opened by an answer has no trigger of its own. */
-  returnTo?: RefObject<HTMLElement | null>;
+  returnTo?: () => HTMLElement | null;
   wide?: boolean;
 }
 
@@ -36,9 +36,10 @@ export function Dialog({
             (box.querySelector<HTMLElement>("[data-first-focus]") ?? box).focus();
           }}
           onCloseAutoFocus={(event) => {
-            if (!returnTo?.current) return;
+            const target = returnTo?.();
+            if (!target) return;
             event.preventDefault();
-            returnTo.current.focus();
+            target.focus();
           }}
           className={`outline-none fixed inset-x-0 bottom-0 z-50 mx-auto flex max-h-[92dvh] w-full flex-col rounded-t-xl border border-line bg-panel shadow-2xl sm:inset-x-4 sm:top-1/2 sm:bottom-auto sm:w-auto sm:-translate-y-1/2 sm:rounded-xl ${wide ? "sm:max-w-3xl" : "sm:max-w-md"}`}
         >

@@ -86,7 +86,10 @@ export function Table<Row extends RowData>({
       className="scroll-fade relative overflow-auto focus-visible:outline-offset-[-2px]"
       style={{ maxHeight }}
     >
-      <table className="w-full border-separate border-spacing-0" aria-rowcount={shown.length + 1}>
+      <table
+        className="w-full border-separate border-spacing-0 [&_:is(td,th):first-child]:pl-3 [&_:is(td,th):last-child]:pr-3"
+        aria-rowcount={shown.length + 1}
+      >
         <caption className="sr-only">{label}</caption>
         <thead>
           {table.getHeaderGroups().map((group) => (
@@ -101,7 +104,7 @@ export function Table<Row extends RowData>({
                     aria-sort={
                       sorted === "asc" ? "ascending" : sorted === "desc" ? "descending" : undefined
                     }
-                    className={`sticky top-0 z-10 h-9 border-b border-line bg-panel px-3 text-left text-xs font-medium whitespace-nowrap text-muted ${place(meta)}`}
+                    className={`sticky top-0 z-10 h-9 border-b border-line bg-panel px-2 text-left text-xs font-medium whitespace-nowrap text-muted ${place(meta)}`}
                   >
                     {header.column.getCanSort() ? (
                       <button
@@ -129,7 +132,7 @@ export function Table<Row extends RowData>({
               {row.getAllCells().map((cell) => (
                 <td
                   key={cell.id}
-                  className={`h-10 border-b border-line/60 px-3 py-1 ${place(cell.column.columnDef.meta)}`}
+                  className={`h-10 border-b border-line/60 px-2 py-1 ${place(cell.column.columnDef.meta)}`}
                 >
                   <table.FlexRender cell={cell} />
                 </td>

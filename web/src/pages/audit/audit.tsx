@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { type FormEvent, type RefObject, useMemo, useRef, useState } from "react";
+import { type FormEvent, useMemo, useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { AuditRow, AuditVerification } from "../../api/types";
 import { count } from "../../format/quantity";
@@ -44,7 +44,9 @@ export function Audit() {
         maxHeight="calc(100dvh - 19rem)"
       />
       <More pages={pages} />
-      {opened && <Detail row={opened} returnTo={opener} onClose={() => setOpened(null)} />}
+      {opened && (
+        <Detail row={opened} returnTo={() => opener.current} onClose={() => setOpened(null)} />
+      )}
     </Panel>
   );
 }
@@ -66,7 +68,7 @@ function SearchBox() {
           placeholder="Act, resource, address…"
           value={text}
           onChange={(event) => setText(event.target.value)}
-          className={`${INPUT} sm:w-64`}
+          className={`${INPUT} w-full sm:w-64`}
         />
         <Button type="submit">
           <Search /> Search
@@ -146,7 +148,7 @@ function auditColumns(open: (row: AuditRow, from: HTMLElement) => void): Column<
     {
       id: "at",
       header: "At",
-      cell: (row) => <span className="whitespace-nowrap">{dateTime(row.at)}</span>,
+      cell: (row) => <span className="sm:whitespace-nowrap">{dateTime(row.at)}</span>,
     },
     { id: "actor", header: "Who", cell: (row) => row.actor.name || row.actor.kind },
     { id: "act", header: "Act", cell: (row) => <code className="text-xs">{row.act}</code> },
@@ -171,7 +173,7 @@ function Detail({
   onClose,
 }: {
   row: AuditRow;
-  returnTo: RefObject<HTMLElement | null>;
+  returnTo(): HTMLElement | null;
   onClose(): void;
 }) {
   return (

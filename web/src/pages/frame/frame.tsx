@@ -36,25 +36,25 @@ export function Frame() {
         Skip to the page
       </a>
       <header className="sticky top-0 z-30 border-b border-line bg-panel">
-        <div className="flex min-h-13 flex-wrap items-center gap-x-4 px-3 sm:px-4">
+        <div className="flex flex-wrap items-center gap-x-4 px-3 sm:px-4">
           <Link
             to="/"
-            className="flex min-h-11 items-center gap-2 text-[0.9375rem] font-semibold tracking-tight"
+            className="flex min-h-13 items-center gap-2 text-[0.9375rem] font-semibold tracking-tight"
           >
             <Mark />
             Stockade
           </Link>
           {account && <ModeBadge mode={account.mode} />}
           <Navigation className="max-md:hidden" />
-          <div className="ml-auto flex items-center gap-1">
-            <AccountChoice />
+          <div className="flex items-center gap-1 max-xl:ml-auto xl:order-last">
             <ThemeButton />
             <PersonMenu />
           </div>
-        </div>
-        <div className="flex flex-wrap items-center gap-x-5 border-t border-line/60 px-3 py-1 text-xs sm:px-4">
-          <FeedState />
-          <ConnectionState />
+          <div className="flex min-h-8 min-w-0 items-center gap-x-5 text-xs max-xl:-mx-3 max-xl:w-[calc(100%+1.5rem)] max-xl:border-t max-xl:border-line/60 max-xl:px-3 xl:ml-auto">
+            <FeedState />
+            <ConnectionState />
+            <AccountChoice />
+          </div>
         </div>
       </header>
       <Ended />
@@ -119,18 +119,18 @@ function AccountChoice() {
   const choose = useChooseAccount();
   if (!account) return null;
   if (accounts.length === 1)
-    return <span className="max-w-32 truncate px-2 text-muted max-sm:hidden">{account.name}</span>;
+    return <span className="ml-auto max-w-40 truncate text-muted">{account.name}</span>;
   return (
     <Select
       bare
       label="Account"
-      className="max-w-40 max-sm:max-w-28"
+      className="ml-auto max-w-48 max-xl:my-1"
       value={account.id}
       onChange={(event) => choose(event.target.value)}
     >
       {accounts.map((one) => (
         <option key={one.id} value={one.id}>
-          {one.name} ({one.mode})
+          {one.name}
         </option>
       ))}
     </Select>

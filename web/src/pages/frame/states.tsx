@@ -72,7 +72,7 @@ export function ConnectionState() {
     <p className="flex items-center gap-1.5 whitespace-nowrap" role="status">
       <Sign tone={tone} />
       <span>
-        <span className="text-muted max-sm:sr-only">Desk</span> {word}
+        <span className="text-muted max-sm:sr-only">Stream</span> {word}
       </span>
     </p>
   );

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type RefObject, useState } from "react";
+import { useState } from "react";
 import { answer, api, idempotencyKey, problemOf } from "../../api/client";
 import type { Role } from "../../api/types";
 import { Button, Field } from "../../ui/controls";
@@ -14,7 +14,7 @@ export function CreateUser({
   returnTo,
 }: {
   onClose(): void;
-  returnTo: RefObject<HTMLElement | null>;
+  returnTo(): HTMLElement | null;
 }) {
   const client = useQueryClient();
   const [username, setUsername] = useState("");

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type RefObject, useState } from "react";
+import { useState } from "react";
 import { answer, api, idempotencyKey, problemOf } from "../../api/client";
 import type { Access, Role, User } from "../../api/types";
 import { dateTime } from "../../format/time";
@@ -12,7 +12,7 @@ import { RoleChoice } from "./role-choice";
 
 interface EditUserProps {
   user: User;
-  returnTo: RefObject<HTMLElement | null>;
+  returnTo(): HTMLElement | null;
   onClose(): void;
 }
 

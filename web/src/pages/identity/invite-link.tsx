@@ -19,7 +19,7 @@ export function InviteLink({ url, expiresAt }: { url: string; expiresAt: string 
           aria-label="Invitation link"
           value={url}
           onFocus={(event) => event.target.select()}
-          className={`${INPUT} font-mono text-xs`}
+          className={`${INPUT} w-full font-mono text-xs`}
         />
         <Button onClick={() => void copy()}>
           {copied ? <Check /> : <Copy />} {copied ? "Copied" : "Copy"}

@@ -53,7 +53,9 @@ export function Users() {
           { value: "roles", text: "Roles and permissions", content: <RoleMatrix /> },
         ]}
       />
-      {creating && <CreateUser returnTo={createButton} onClose={() => setCreating(false)} />}
+      {creating && (
+        <CreateUser returnTo={() => createButton.current} onClose={() => setCreating(false)} />
+      )}
     </Panel>
   );
 }
@@ -88,7 +90,9 @@ function People() {
         maxHeight="calc(100dvh - 19rem)"
       />
       <More pages={pages} />
-      {user && <EditUser user={user} returnTo={opener} onClose={() => setEditing(null)} />}
+      {user && (
+        <EditUser user={user} returnTo={() => opener.current} onClose={() => setEditing(null)} />
+      )}
     </>
   );
 }

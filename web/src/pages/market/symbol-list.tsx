@@ -15,12 +15,12 @@ export function SymbolList({ symbols, chosen, onChoose }: SymbolListProps) {
   return (
     <ul className="scroll-fade flex max-xl:overflow-x-auto xl:flex-col">
       {symbols.map((one) => (
-        <li key={one.symbol} className="max-xl:min-w-36 max-xl:border-r max-xl:border-line">
+        <li key={one.symbol} className="max-xl:min-w-44 max-xl:border-r max-xl:border-line">
           <button
             type="button"
             aria-pressed={one.symbol === chosen}
             onClick={() => onChoose(one.symbol)}
-            className={`flex min-h-14 w-full flex-wrap items-baseline justify-between gap-x-3 border-line px-3 py-2 text-left focus-visible:outline-offset-[-2px] xl:border-b ${
+            className={`grid min-h-14 w-full grid-cols-[1fr_auto] items-baseline gap-x-3 border-line px-3 py-2 text-left focus-visible:outline-offset-[-2px] xl:border-b ${
               one.symbol === chosen
                 ? "bg-raised shadow-[inset_3px_0_0_var(--accent)]"
                 : "hover:bg-raised/60"
@@ -49,7 +49,11 @@ function LastPrice({ symbol }: { symbol: MarketSymbol }) {
     box.current?.animate([{ backgroundColor: lit }, { backgroundColor: "transparent" }], 600);
   }, [symbol.last_price]);
   return (
-    <span ref={box} data-last-price={symbol.symbol} className="rounded px-0.5 font-medium">
+    <span
+      ref={box}
+      data-last-price={symbol.symbol}
+      className="rounded px-0.5 text-right font-medium"
+    >
       {price(symbol.last_price, symbol.price_increment)}
     </span>
   );
@@ -61,7 +65,7 @@ export function Change({ fraction }: { fraction: number | null }) {
   const down = fraction !== null && fraction < 0;
   return (
     <span
-      className={`inline-flex items-center gap-0.5 text-xs ${up ? "text-up" : down ? "text-down" : "text-muted"}`}
+      className={`inline-flex items-center justify-end gap-0.5 text-xs ${up ? "text-up" : down ? "text-down" : "text-muted"}`}
     >
       {up && <ArrowUp className="size-3" />}
       {down && <ArrowDown className="size-3" />}

@@ -25,7 +25,7 @@ export default function Below({ account, symbol, every }: BelowProps) {
     content: <BarsTable symbol={symbol} every={every} />,
   };
   return (
-    <div className="rounded-lg border border-line bg-panel">
+    <div className="min-w-0 rounded-lg border border-line bg-panel">
       <Tabs
         label="Below the chart"
         value={tab}

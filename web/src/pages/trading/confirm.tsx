@@ -1,4 +1,3 @@
-import type { RefObject } from "react";
 import type { AccountSummary, Check, OrderPreview } from "../../api/types";
 import { money, price, UNKNOWN } from "../../format/money";
 import { clock } from "../../format/time";
@@ -17,7 +16,7 @@ interface ConfirmProps {
   account: AccountSummary;
   onSend(): void;
   onBack(): void;
-  returnTo: RefObject<HTMLElement | null>;
+  returnTo(): HTMLElement | null;
 }
 
 /** What the order will do, each check with its number, and the one button that sends it. */

@@ -31,38 +31,38 @@ export function Desk() {
       {symbol === undefined ? (
         <Empty>The market has no symbols yet. They appear when the feed delivers.</Empty>
       ) : (
-        <div className="grid min-w-0 gap-3 md:grid-cols-[minmax(0,1fr)_19rem] xl:grid-cols-[14rem_minmax(0,1fr)_20rem]">
-          <Panel title="Symbols" className="md:col-span-2 xl:col-span-1">
+        <div className="grid min-w-0 gap-3 max-md:grid-cols-[minmax(0,1fr)] md:grid-cols-[minmax(0,1fr)_19rem] md:grid-rows-[auto_auto_1fr] xl:grid-cols-[14rem_minmax(0,1fr)_20rem] xl:grid-rows-[auto_1fr]">
+          <Panel title="Symbols" className="md:max-xl:col-span-2 xl:row-span-2">
             <SymbolList
               symbols={symbols}
               chosen={symbol.symbol}
               onChoose={(next) => navigate({ search: (old) => ({ ...old, symbol: next }) })}
             />
           </Panel>
-          <div className="flex min-w-0 flex-col gap-3">
-            <ChartPanel
-              symbol={symbol}
-              every={every}
-              onEvery={(next) => navigate({ search: (old) => ({ ...old, every: next }) })}
-              account={account}
-            />
-            <Suspense fallback={<Panel title="Loading…">{null}</Panel>}>
-              <Below account={account} symbol={symbol.symbol} every={every} />
-            </Suspense>
+          <ChartPanel
+            symbol={symbol}
+            every={every}
+            onEvery={(next) => navigate({ search: (old) => ({ ...old, every: next }) })}
+            account={account}
+          />
+          <div className="min-w-0 md:row-span-2">
+            {account ? <OrderTicket account={account} symbol={symbol} /> : <NoAccount />}
           </div>
-          {account ? (
-            <div className="min-w-0">
-              <OrderTicket account={account} symbol={symbol} />
-            </div>
-          ) : (
-            <Panel title="No account">
-              <p className="px-3 py-6 text-muted">
-                No account is granted to you. Whoever manages users can grant one.
-              </p>
-            </Panel>
-          )}
+          <Suspense fallback={<Panel title="Loading…">{null}</Panel>}>
+            <Below account={account} symbol={symbol.symbol} every={every} />
+          </Suspense>
         </div>
       )}
     </div>
+  );
+}
+
+function NoAccount() {
+  return (
+    <Panel title="No account">
+      <p className="px-3 py-6 text-muted">
+        No account is granted to you. Whoever manages users can grant one.
+      </p>
+    </Panel>
   );
 }

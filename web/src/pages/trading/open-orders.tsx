@@ -48,8 +48,17 @@ function openColumns(mayCancel: boolean, onRefused: (problem: Problem | null) =>
       sort: (o) => o.created_at,
       wide: true,
     },
-    { id: "symbol", header: "Symbol", cell: (o) => o.symbol, sort: (o) => o.symbol },
-    { id: "side", header: "Side", cell: (o) => <SideWord side={o.side} />, sort: (o) => o.side },
+    {
+      id: "order",
+      header: "Order",
+      sort: (o) => `${o.symbol} ${o.side}`,
+      cell: (o) => (
+        <span className="flex whitespace-nowrap max-sm:flex-col sm:gap-2">
+          <SideWord side={o.side} />
+          {o.symbol}
+        </span>
+      ),
+    },
     {
       id: "filled",
       header: "Filled / quantity",
@@ -102,14 +111,12 @@ function CancelButton({
   });
   const asked = cancel.isPending || order.status === "cancel_pending";
   return (
-    <Button
-      small
-      look="danger"
-      disabled={asked}
-      onClick={() => cancel.mutate()}
-      aria-label={`Cancel ${order.side} ${quantity(order.quantity)} ${order.symbol}`}
-    >
+    <Button small look="danger" disabled={asked} onClick={() => cancel.mutate()}>
       {asked ? "Cancelling…" : "Cancel"}
+      <span className="sr-only">
+        {" "}
+        {order.side} {quantity(order.quantity)} {order.symbol}
+      </span>
     </Button>
   );
 }

@@ -84,6 +84,7 @@ export function TicketForm({ desk, account, symbol }: TicketProps & { desk: Tick
   const [limit, setLimit] = useState("");
   const [shape, setShape] = useState<{ quantity?: string; limit_price?: string }>({});
   const previewButton = useRef<HTMLButtonElement>(null);
+  const result = useRef<HTMLDivElement>(null);
 
   const refused = ticket.step === "refused" ? ticket.problem : null;
   const changed = (set: (value: string) => void) => (event: { target: { value: string } }) => {
@@ -163,8 +164,10 @@ export function TicketForm({ desk, account, symbol }: TicketProps & { desk: Tick
         >
           {ticket.step === "previewing" ? "Asking the desk…" : `Preview ${side} order`}
         </Button>
-        {refused && <Refusal problem={refused} />}
-        {ticket.step === "sent" && <Sent accountId={account.id} order={ticket.order} />}
+        <div ref={result} tabIndex={-1}>
+          {refused && <Refusal problem={refused} />}
+          {ticket.step === "sent" && <Sent accountId={account.id} order={ticket.order} />}
+        </div>
       </form>
       {(ticket.step === "previewed" ||
         ticket.step === "sending" ||
@@ -175,7 +178,10 @@ export function TicketForm({ desk, account, symbol }: TicketProps & { desk: Tick
             account={account}
             onSend={() => void desk.send()}
             onBack={() => desk.edit()}
-            returnTo={previewButton}
+            // Not to the preview button after sending: a second Enter would ask for another order.
+            returnTo={() =>
+              desk.ticket.get().step === "editing" ? previewButton.current : result.current
+            }
           />
         </Suspense>
       )}

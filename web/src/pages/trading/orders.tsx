@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { type RefObject, useMemo, useRef } from "react";
+import { useMemo, useRef } from "react";
 import { answer, api } from "../../api/client";
 import type { AccountSummary, Fill, Order, OrderEvent } from "../../api/types";
 import { money, price } from "../../format/money";
@@ -109,7 +109,7 @@ function OrderHistory({ account }: { account: AccountSummary }) {
         <Trail
           id={order}
           known={pages.rows.find((one) => one.id === order)}
-          returnTo={opener}
+          returnTo={() => opener.current}
           onClose={() => navigate({ search: (old) => ({ ...old, order: undefined }) })}
         />
       )}
@@ -126,10 +126,10 @@ function historyColumns(open: (id: string, from: HTMLElement) => void): Column<O
         <button
           type="button"
           className="min-h-8 text-left text-accent underline-offset-2 hover:underline"
-          aria-label={`Trail of ${orderLine(o)}`}
           onClick={(event) => open(o.id, event.currentTarget)}
         >
           {dateTime(o.created_at)}
+          <span className="sr-only">, trail of: {orderLine(o)}</span>
         </button>
       ),
     },
@@ -165,7 +165,7 @@ function historyColumns(open: (id: string, from: HTMLElement) => void): Column<O
 interface TrailProps {
   id: string;
   known: Order | undefined;
-  returnTo: RefObject<HTMLElement | null>;
+  returnTo(): HTMLElement | null;
   onClose(): void;
 }
 

@@ -1,0 +1,260 @@
+// The first day of an owner, in a real browser, against the real desk.
+//
+//   BASE_URL   where the desk answers, https with its own certificate
+//   SETUP_URL  the one-time link that the desk printed
+//   SHOTS_DIR  where pictures go; none are taken without it
+//   CHROMIUM   the browser's program; /usr/bin/chromium without it
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  assertAccessible,
+  assertInSight,
+  assertNoSidewaysScroll,
+  openBrowser,
+  shoot,
+  until,
+} from "./browser.mjs";
+
+const { BASE_URL, SETUP_URL } = process.env;
+const OWNER = {
+  username: "olga",
+  display_name: "Olga Owner",
+  password: "nine-oaks-and-a-Gate-1847",
+};
+
+let browser;
+let page;
+let complaints;
+
+before(async () => {
+  assert.ok(BASE_URL && SETUP_URL, "BASE_URL and SETUP_URL say where the desk is");
+  ({ browser, page, complaints } = await openBrowser());
+});
+after(async () => {
+  await browser?.close();
+});
+
+const button = (name, within = page) => within.getByRole("button", { name });
+const tab = (name) => page.getByRole("tab", { name });
+const table = (name) => page.getByRole("table", { name, exact: true });
+const lastPrice = (symbol) => page.locator(`[data-last-price="${symbol}"]`).textContent();
+const number = (text) => Number(text.replaceAll(",", ""));
+
+/** The symbol shown on the desk. */
+async function chosenSymbol() {
+  return page.locator("[data-last-price]").first().getAttribute("data-last-price");
+}
+
+/** Opens a page through the navigation, as a person would. */
+async function go(name) {
+  await page.getByRole("navigation").getByRole("link", { name }).filter({ visible: true }).click();
+  await page.getByRole("heading", { level: 1 }).waitFor({ state: "attached" });
+}
+
+/** Fills the ticket, previews and confirms; answers when the desk has the order. */
+async function placeOrder({ type, quantity, limit }) {
+  await page.getByLabel("Type", { exact: true }).selectOption(type);
+  await page.getByLabel(/^Quantity/).fill(quantity);
+  if (limit) await page.getByLabel(/^Limit price/).fill(limit);
+  await button("Preview buy order").click();
+  const dialog = page.getByRole("dialog");
+  const place = button("Place buy order", dialog);
+  await assertInSight(place, "the button that sends the order");
+  for (const text of ["PAPER", "Buying power", "Fees", "Estimated total"])
+    await assertInSight(dialog.getByText(text).first(), `${text} in the confirmation`);
+  await shoot(page, `confirm-${type}`);
+  await assertAccessible(page, "the confirmation");
+  await place.focus();
+  // Twice, as impatient people do. It must be one order.
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+}
+
+async function signIn() {
+  await page.locator("[name=username]").fill(OWNER.username);
+  await page.locator("[name=password]").fill(OWNER.password);
+  await page.locator("form button").click();
+  await page.waitForURL((url) => url.pathname === "/");
+}
+
+test("the owner's first day", async (t) => {
+  await t.test("an owner is made by the one-time link", async () => {
+    await page.goto(SETUP_URL);
+    await assertAccessible(page, "set-up");
+    await shoot(page, "set-up");
+    for (const name of ["username", "display_name", "password"])
+      await page.locator(`[name=${name}]`).fill(OWNER[name]);
+    await page.locator("[name=password_again]").fill(OWNER.password);
+    await page.locator("form button").click();
+    await page.waitForURL((url) => url.pathname === "/sign-in");
+  });
+
+  await t.test("the owner signs in", async () => {
+    await assertAccessible(page, "sign-in");
+    await shoot(page, "sign-in");
+    await signIn();
+  });
+
+  await t.test("the desk shows a moving market", async () => {
+    const symbol = await until(chosenSymbol, "a symbol");
+    await assertInSight(page.getByText("PAPER").first(), "the PAPER badge");
+    await until(
+      async () => (await page.locator("[data-feed-state]").textContent()).includes("live"),
+      "a live feed",
+    );
+    const was = await lastPrice(symbol);
+    await until(async () => (await lastPrice(symbol)) !== was, "the last price moves");
+    const chart = page.getByRole("group", { name: /^Candle chart/ });
+    await assertInSight(chart, "the chart");
+    await tab("Bars").click();
+    const bars = table(`Bars of ${symbol}, newest first`);
+    await until(async () => (await bars.getByRole("row").count()) > 2, "bars in the table");
+    const row = await bars.getByRole("row").nth(1).textContent();
+    await until(
+      async () => (await bars.getByRole("row").nth(1).textContent()) !== row,
+      "bars move",
+    );
+    await tab(/^Open orders/).click();
+  });
+
+  await t.test("a limit order far from the market waits and is cancelled", async () => {
+    const last = number(await lastPrice(await chosenSymbol()));
+    await placeOrder({
+      type: "limit",
+      quantity: (500 / last).toFixed(4),
+      limit: (last * 0.95).toFixed(2),
+    });
+    const open = table("Open orders");
+    const cancel = open.getByRole("button", { name: /^Cancel buy/ });
+    await assertInSight(cancel.first(), "the open order's cancel button");
+    assert.equal(await cancel.count(), 1, "two Enters are one order");
+    await shoot(page, "desk-open-order");
+    await until(async () => (await page.getByText("Working").count()) > 0, "the order is working");
+    await cancel.click();
+    await until(async () => (await cancel.count()) === 0, "the order is gone");
+  });
+
+  await t.test("a market order fills and becomes a position", async () => {
+    const last = number(await lastPrice(await chosenSymbol()));
+    await placeOrder({ type: "market", quantity: (1000 / last).toFixed(4) });
+    await assertInSight(page.getByText("Order filled"), "the news of the fill");
+    await tab(/^Positions/).click();
+    const positions = table("Positions");
+    await until(async () => (await positions.getByRole("row").count()) === 2, "a position");
+    await assertInSight(positions.getByRole("row").nth(1), "the position");
+    await shoot(page, "desk-dark");
+    await assertAccessible(page, "the desk, dark");
+  });
+
+  await t.test("a refused order says which field and why", async () => {
+    await page.getByLabel(/^Quantity/).fill("99999999");
+    await button("Preview buy order").click();
+    const said = page.getByRole("alert").or(page.getByText("This order would be refused"));
+    await assertInSight(said.first(), "the refusal");
+    await shoot(page, "desk-refused");
+    if (await page.getByRole("dialog").count()) {
+      assert.ok(await button("Place buy order").isDisabled(), "a refused order cannot be sent");
+      await button("Back").click();
+    }
+  });
+
+  await t.test("the desk is the same in light, and on a phone", async () => {
+    await button("Use the light theme").click();
+    await shoot(page, "desk-light");
+    await assertAccessible(page, "the desk, light");
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const name of ["Orders", "Users", "Audit", "About", "Desk"]) {
+      await go(name);
+      await assertNoSidewaysScroll(page, `${name} on a phone`);
+      await shoot(page, `phone-${name.toLowerCase()}`);
+      await assertAccessible(page, `${name} on a phone`);
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await button("Use the dark theme").click();
+  });
+
+  await t.test("both orders are in the history, with their trail", async () => {
+    await go("Orders");
+    const history = table("Orders");
+    await until(async () => (await history.getByRole("row").count()) === 3, "two orders");
+    await assertInSight(history.getByText("Filled", { exact: true }), "the filled order");
+    await assertInSight(history.getByText("Cancelled", { exact: true }), "the cancelled order");
+    await history.getByRole("button").first().click();
+    const trail = page.getByRole("dialog");
+    await until(async () => (await trail.getByRole("listitem").count()) > 1, "events of the order");
+    await assertInSight(trail.getByRole("listitem").first(), "the trail");
+    await shoot(page, "order-trail");
+    await assertAccessible(page, "the trail of an order");
+    await page.keyboard.press("Escape");
+    await tab("Fills").click();
+    await until(async () => (await table("Fills").getByRole("row").count()) >= 2, "a fill");
+    await shoot(page, "fills");
+    await assertAccessible(page, "orders");
+  });
+
+  await t.test("a person is invited by a link shown once", async () => {
+    await go("Users");
+    await button("New user").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("User name").fill("nora");
+    await dialog.getByLabel("Display name").fill("Nora North");
+    await dialog.locator("input[value=trader]").check();
+    await shoot(page, "user-new");
+    await assertAccessible(page, "the new user");
+    await button("Create user", dialog).click();
+    const link = dialog.getByLabel("Invitation link");
+    await assertInSight(link, "the invitation link");
+    assert.match(await link.inputValue(), /\/welcome\?code=/);
+    await button("Done", dialog).click();
+    await assertInSight(table("People").getByText("Nora North"), "the new person");
+    await shoot(page, "users");
+    await assertAccessible(page, "users");
+    await tab("Roles and permissions").click();
+    await assertInSight(page.getByText("orders.place"), "the matrix of roles");
+    await assertAccessible(page, "the matrix of roles");
+  });
+
+  await t.test("all of it is in the audit log, and the chain holds", async () => {
+    await go("Audit");
+    const log = table("Audit log");
+    await until(async () => (await log.getByText(/^order\./).count()) >= 2, "rows of the orders");
+    await button("Verify").click();
+    await assertInSight(page.getByText("The log is unaltered"), "the verdict");
+    await shoot(page, "audit");
+    await assertAccessible(page, "audit");
+    await page.getByLabel("Search the audit log").fill("user.");
+    await button("Search").click();
+    await until(async () => (await log.getByText(/^order\./).count()) === 0, "the search narrows");
+    await log.getByRole("button").first().click();
+    await assertInSight(page.getByRole("dialog").getByText("Hash"), "the row's hash");
+    await page.keyboard.press("Escape");
+    await go("About");
+    await assertInSight(page.getByText("TradingView, Inc."), "the attribution of the charts");
+    await assertAccessible(page, "about");
+  });
+
+  await t.test("an address without a page says so", async () => {
+    await page.goto(`${BASE_URL}/no-such-page`);
+    await assertInSight(page.getByText("There is no page at this address"), "not found");
+    await assertAccessible(page, "not found");
+  });
+
+  await t.test("signing out ends it, and signing in brings it back", async () => {
+    await button(/: menu$/).click();
+    await button("Sign out").click();
+    await page.waitForURL((url) => url.pathname === "/sign-in");
+    await page.goto(BASE_URL);
+    await page.waitForURL((url) => url.pathname === "/sign-in");
+    await signIn();
+    await tab(/^Positions/).click();
+    await until(
+      async () => (await table("Positions").getByRole("row").count()) === 2,
+      "the position",
+    );
+  });
+
+  await t.test("the page broke no rule of its policy and threw nothing", () => {
+    assert.deepEqual(complaints, []);
+  });
+});
