@@ -25,6 +25,18 @@ export async function loadSymbols(): Promise<readonly MarketSymbol[]> {
   return (await answer(api.GET("/api/v1/market/symbols"))).items;
 }
 
+/**
+ * Change over 24 hours as a fraction: of the live price against the reference that a snapshot had.
+ *
+ * The stream does not carry the reference; it moves slowly, the last price does not.
+ */
+export function change24h(live: MarketSymbol, snapshot: MarketSymbol | undefined): number | null {
+  if (snapshot?.last_price == null || snapshot.change_24h == null || live.last_price == null)
+    return null;
+  const reference = Number(snapshot.last_price) / (1 + Number(snapshot.change_24h));
+  return reference > 0 ? Number(live.last_price) / reference - 1 : null;
+}
+
 function withEvents(
   symbols: readonly MarketSymbol[],
   events: readonly StreamEvent[],
@@ -44,10 +56,7 @@ function withEvents(
 
 function withTrade(one: MarketSymbol, trade: Trade): MarketSymbol {
   if (one.last_at != null && trade.at < one.last_at) return one;
-  // The day's reference price stays while the last price moves: change = last / reference - 1.
-  const reference = Number(one.last_price) / (1 + Number(one.change_24h));
-  const change = one.change_24h == null ? null : String(Number(trade.price) / reference - 1);
-  return { ...one, last_price: trade.price, last_at: trade.at, change_24h: change };
+  return { ...one, last_price: trade.price, last_at: trade.at };
 }
 
 function withQuote(one: MarketSymbol, quote: Quote): MarketSymbol {

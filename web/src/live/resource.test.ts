@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { ProblemError } from "../api/client";
 import { Frame } from "./frame";
 import { Resource } from "./resource";
 import type { Follower, StreamEvent } from "./stream";
@@ -133,6 +134,15 @@ describe("a resource", () => {
     retries[0]?.();
     await load(2, [1, 2]);
     expect(resource.get()).toMatchObject({ state: [1, 2], current: true, problem: null });
+  });
+
+  it("does not ask again for what is forbidden", async () => {
+    watch();
+    const problem = { type: "", title: "", detail: "", code: "forbidden", request_id: "" };
+    loads[0]?.reject(new ProblemError({ ...problem, status: 403 }));
+    await settle();
+    expect(resource.get().problem?.code).toBe("forbidden");
+    expect(retries).toHaveLength(0);
   });
 
   it("drops a queue that nobody draws and takes a snapshot instead", async () => {

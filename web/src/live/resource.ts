@@ -131,8 +131,11 @@ export class Resource<State> {
       },
       (error: unknown) => {
         if (asked !== this.#loading) return;
-        this.#tell({ ...this.#known, current: false, problem: problemOf(error) });
-        this.#cancelRetry = this.#retry(RETRY_MS, () => this.#load());
+        const problem = problemOf(error);
+        this.#tell({ ...this.#known, current: false, problem });
+        // What is forbidden or not there stays so; only silence and trouble are worth asking again.
+        if (problem.status === 0 || problem.status === 429 || problem.status >= 500)
+          this.#cancelRetry = this.#retry(RETRY_MS, () => this.#load());
       },
     );
   }

@@ -4,8 +4,8 @@ import { type FormEvent, useMemo, useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { AuditRow, AuditVerification } from "../../api/types";
 import { count } from "../../format/quantity";
-import { dateTime } from "../../format/time";
 import { Button, INPUT } from "../../ui/controls";
+import { DateTime } from "../../ui/date-time";
 import { Dialog } from "../../ui/dialog";
 import { Search, Shield } from "../../ui/icons";
 import { Fact, Notice, Panel, Tag, type Tone } from "../../ui/surface";
@@ -148,7 +148,7 @@ function auditColumns(open: (row: AuditRow, from: HTMLElement) => void): Column<
     {
       id: "at",
       header: "At",
-      cell: (row) => <span className="sm:whitespace-nowrap">{dateTime(row.at)}</span>,
+      cell: (row) => <DateTime at={row.at} />,
     },
     { id: "actor", header: "Who", cell: (row) => row.actor.name || row.actor.kind },
     { id: "act", header: "Act", cell: (row) => <code className="text-xs">{row.act}</code> },

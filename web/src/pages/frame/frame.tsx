@@ -19,7 +19,7 @@ import {
 } from "../../ui/icons";
 import { Menu, MenuItem, MenuLabel } from "../../ui/menu";
 import { chooseTheme, useTheme } from "../../ui/theme";
-import { useAccount, useChooseAccount, useSession } from "../session";
+import { useAccount, useChooseAccount, useMay, useSession } from "../session";
 import { OrderNews } from "../trading/order-news";
 import { ModeBadge } from "./mode";
 import { ConnectionState, FeedState } from "./states";
@@ -27,6 +27,8 @@ import { ConnectionState, FeedState } from "./states";
 /** What stands round every page: who, on which account, whether money is real, whether data is fresh. */
 export function Frame() {
   const account = useAccount();
+  const mayMarket = useMay("market.view");
+  const mayOrders = useMay("orders.view");
   return (
     <div className="flex min-h-dvh flex-col">
       <a
@@ -51,7 +53,7 @@ export function Frame() {
             <PersonMenu />
           </div>
           <div className="flex min-h-8 min-w-0 items-center gap-x-5 text-xs max-xl:-mx-3 max-xl:w-[calc(100%+1.5rem)] max-xl:border-t max-xl:border-line/60 max-xl:px-3 xl:ml-auto">
-            <FeedState />
+            {mayMarket && <FeedState />}
             <ConnectionState />
             <AccountChoice />
           </div>
@@ -66,7 +68,7 @@ export function Frame() {
         <Outlet />
       </main>
       <Navigation className="fixed inset-x-0 bottom-0 z-30 justify-around border-t border-line bg-panel pb-[env(safe-area-inset-bottom)] md:hidden" />
-      {account && <OrderNews account={account} />}
+      {account && mayOrders && <OrderNews account={account} />}
     </div>
   );
 }

@@ -2,16 +2,19 @@ import { useEffect, useRef } from "react";
 import type { MarketSymbol } from "../../api/types";
 import { price } from "../../format/money";
 import { percent } from "../../format/quantity";
+import { change24h } from "../../live/market";
 import { ArrowDown, ArrowUp } from "../../ui/icons";
 
 interface SymbolListProps {
   symbols: readonly MarketSymbol[];
+  /** The same symbols as a snapshot had them, for the change over a day. */
+  snapshot: readonly MarketSymbol[];
   chosen: string;
   onChoose(symbol: string): void;
 }
 
 /** The symbols with their last prices: a column beside the chart, a row above it where it is narrow. */
-export function SymbolList({ symbols, chosen, onChoose }: SymbolListProps) {
+export function SymbolList({ symbols, snapshot, chosen, onChoose }: SymbolListProps) {
   return (
     <ul className="scroll-fade flex max-xl:overflow-x-auto xl:flex-col">
       {symbols.map((one) => (
@@ -29,7 +32,12 @@ export function SymbolList({ symbols, chosen, onChoose }: SymbolListProps) {
             <span className="font-semibold">{one.symbol}</span>
             <LastPrice symbol={one} />
             <span className="text-xs text-muted">24 h</span>
-            <Change fraction={one.change_24h == null ? null : Number(one.change_24h)} />
+            <Change
+              fraction={change24h(
+                one,
+                snapshot.find((other) => other.symbol === one.symbol),
+              )}
+            />
           </button>
         </li>
       ))}

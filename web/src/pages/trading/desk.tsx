@@ -1,26 +1,44 @@
-import { useSuspenseQuery } from "@tanstack/react-query";
+import { queryOptions, useSuspenseQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense } from "react";
 import { market } from "../../live/desk";
 import { loadSymbols } from "../../live/market";
 import { useResource } from "../../live/resource";
 import { Empty, Panel } from "../../ui/surface";
 import { ChartPanel } from "../market/chart-panel";
 import { SymbolList } from "../market/symbol-list";
-import { useAccount } from "../session";
+import { useAccount, useMay } from "../session";
 import { AccountStrip } from "./account-strip";
 import { OrderTicket } from "./order-ticket";
 
 /** Below the fold at first, so not in the way of the first paint. */
 const Below = lazy(() => import("./below"));
 
-/** The desk: what the market does, what we hold, and the ticket. */
+/** New symbols and the day's references, which the stream does not carry. */
+const symbolsQuery = queryOptions({
+  queryKey: ["symbols"],
+  queryFn: loadSymbols,
+  refetchInterval: 10_000,
+});
+
+/** The desk, for those who may see the market. */
 export function Desk() {
+  const may = useMay("market.view");
+  if (may) return <Market />;
+  return (
+    <Panel title={<h1>Desk</h1>}>
+      <p className="px-3 py-6 text-muted">Your roles do not show the market.</p>
+    </Panel>
+  );
+}
+
+/** The desk: what the market does, what we hold, and the ticket. */
+function Market() {
   const account = useAccount();
   const { symbol: wanted, every = "1s" } = useSearch({ from: "/" });
   const navigate = useNavigate({ from: "/" });
-  const known = useSuspenseQuery({ queryKey: ["symbols"], queryFn: loadSymbols }).data;
-  const names = useMemo(() => known.map((one) => one.symbol), [known]);
+  const known = useSuspenseQuery(symbolsQuery).data;
+  const names = known.map((one) => one.symbol);
   const symbols = useResource(market(names)).state ?? known;
   const symbol = symbols.find((one) => one.symbol === wanted) ?? symbols[0];
 
@@ -35,6 +53,7 @@ export function Desk() {
           <Panel title="Symbols" className="md:max-xl:col-span-2 xl:row-span-2">
             <SymbolList
               symbols={symbols}
+              snapshot={known}
               chosen={symbol.symbol}
               onChoose={(next) => navigate({ search: (old) => ({ ...old, symbol: next }) })}
             />

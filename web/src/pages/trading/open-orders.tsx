@@ -11,7 +11,7 @@ import { useResource } from "../../live/resource";
 import { Button } from "../../ui/controls";
 import { type Column, Table } from "../../ui/table";
 import { useMay } from "../session";
-import { Refusal, SideWord, StatusTag } from "./words";
+import { Refusal, SideAndSymbol, StatusTag } from "./words";
 
 /** The orders that can still fill, live, each with a way to cancel it. */
 export function OpenOrders({ account }: { account: AccountSummary }) {
@@ -52,12 +52,7 @@ function openColumns(mayCancel: boolean, onRefused: (problem: Problem | null) =>
       id: "order",
       header: "Order",
       sort: (o) => `${o.symbol} ${o.side}`,
-      cell: (o) => (
-        <span className="flex whitespace-nowrap max-sm:flex-col sm:gap-2">
-          <SideWord side={o.side} />
-          {o.symbol}
-        </span>
-      ),
+      cell: (o) => <SideAndSymbol of={o} />,
     },
     {
       id: "filled",

@@ -5,9 +5,10 @@ import { answer, api } from "../../api/client";
 import type { AccountSummary, Fill, Order, OrderEvent } from "../../api/types";
 import { money, price } from "../../format/money";
 import { quantity } from "../../format/quantity";
-import { clock, dateTime } from "../../format/time";
+import { clock } from "../../format/time";
 import { loadSymbols } from "../../live/market";
 import { Select } from "../../ui/controls";
+import { DateTime } from "../../ui/date-time";
 import { Dialog } from "../../ui/dialog";
 import { Empty, Fact, Panel } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
@@ -15,7 +16,7 @@ import { Tabs } from "../../ui/tabs";
 import { More, usePages } from "../paging";
 import { useAccount } from "../session";
 import { Pnl } from "./pnl";
-import { orderLine, ruleTitle, SideWord, StatusTag, statusWord } from "./words";
+import { orderLine, ruleTitle, SideAndSymbol, StatusTag, statusWord } from "./words";
 
 /** Every order of the account and every fill, newest first. */
 export function Orders() {
@@ -128,13 +129,12 @@ function historyColumns(open: (id: string, from: HTMLElement) => void): Column<O
           className="min-h-8 text-left text-accent underline-offset-2 hover:underline"
           onClick={(event) => open(o.id, event.currentTarget)}
         >
-          {dateTime(o.created_at)}
+          <DateTime at={o.created_at} />
           <span className="sr-only">, trail of: {orderLine(o)}</span>
         </button>
       ),
     },
-    { id: "symbol", header: "Symbol", cell: (o) => o.symbol },
-    { id: "side", header: "Side", cell: (o) => <SideWord side={o.side} /> },
+    { id: "order", header: "Order", cell: (o) => <SideAndSymbol of={o} /> },
     { id: "type", header: "Type", cell: (o) => ruleTitle(o.type), wide: true },
     {
       id: "filled",
@@ -268,9 +268,8 @@ function Fills({ account }: { account: AccountSummary }) {
 
 function fillColumns(currency: string): Column<Fill>[] {
   return [
-    { id: "at", header: "At", cell: (f) => dateTime(f.at) },
-    { id: "symbol", header: "Symbol", cell: (f) => f.symbol },
-    { id: "side", header: "Side", cell: (f) => <SideWord side={f.side} /> },
+    { id: "at", header: "At", cell: (f) => <DateTime at={f.at} /> },
+    { id: "order", header: "Order", cell: (f) => <SideAndSymbol of={f} /> },
     { id: "quantity", header: "Quantity", numeric: true, cell: (f) => quantity(f.quantity) },
     { id: "price", header: "Price", numeric: true, cell: (f) => price(f.price) },
     { id: "fee", header: "Fee", numeric: true, wide: true, cell: (f) => money(f.fee, currency) },

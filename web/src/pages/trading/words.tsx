@@ -32,12 +32,22 @@ export function StatusTag({ order }: { order: Order }) {
 }
 
 /** Buy or sell: a word, an arrow and a colour. */
-export function SideWord({ side }: { side: Side }) {
+function SideWord({ side }: { side: Side }) {
   const buy = side === "buy";
   return (
     <span className={`inline-flex items-center gap-1 font-medium ${buy ? "text-up" : "text-down"}`}>
       {buy ? <ArrowUp className="size-3" /> : <ArrowDown className="size-3" />}
       {buy ? "Buy" : "Sell"}
+    </span>
+  );
+}
+
+/** Side and symbol beside each other, one under the other on a phone. */
+export function SideAndSymbol({ of }: { of: { side: Side; symbol: string } }) {
+  return (
+    <span className="flex whitespace-nowrap max-sm:flex-col sm:gap-2">
+      <SideWord side={of.side} />
+      {of.symbol}
     </span>
   );
 }
