@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{
     AccountId, AuditEntry, Clock, Context, Denied, Money, Order, OrderId, OrderRequest, Outcome, Permission,
-    Price, Quote, Resource, Side, Status, Symbol, Timestamp,
+    Price, Quote, Resource, Side, Status, Timestamp,
 };
 use market::Market;
 use serde_json::json;
@@ -174,13 +174,6 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<TradingEvent>,
 }
 
-impl Shared {
-    /// The last price on the tape.
-    fn last_price(&self, symbol: &Symbol) -> Option<Price> {
-        self.market.last_trade(symbol).map(|trade| trade.price)
-    }
-}
-
 /// The one door for orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
@@ -249,7 +242,7 @@ impl Gateway {
         let (mut equity, mut realised, mut unrealised) = (book.cash, Money::ZERO, Money::ZERO);
         for (symbol, position) in &book.positions {
             realised += position.realised_pnl;
-            match self.shared.last_price(symbol) {
+            match self.shared.market.last_price(symbol) {
                 Some(price) => {
                     equity += position.value(price);
                     unrealised += position.unrealised_pnl(price);
@@ -287,7 +280,7 @@ impl Gateway {
                 account: id,
                 symbol: symbol.clone(),
                 position: position.clone(),
-                market_price: self.shared.last_price(symbol),
+                market_price: self.shared.market.last_price(symbol),
                 at,
             })
             .collect())

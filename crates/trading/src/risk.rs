@@ -124,7 +124,8 @@ pub struct Assessment {
     pub checks: Vec<Check>,
     /// The price it is likely to be filled at.
     pub price: Option<Price>,
-    /// Per unit, what head-room is reserved at: the worst price it is expected to be filled at, with the fee.
+    /// Per unit bought, the money that is reserved: the worst price expected, with the fee. Zero for a sale, which
+    /// reserves units.
     pub reserve_price: Price,
     /// Price times quantity.
     pub notional: Money,
@@ -159,7 +160,9 @@ pub fn assess(request: &OrderRequest, facts: Facts<'_>, limits: &OrderLimits) ->
         assessment.price = Some(price);
         assessment.notional = price * request.quantity;
         assessment.fee = Money(assessment.notional.0 * fee_rate);
-        assessment.reserve_price = Price(worst.0 * (Decimal::ONE + fee_rate));
+        if request.side == Side::Buy {
+            assessment.reserve_price = Price(worst.0 * (Decimal::ONE + fee_rate));
+        }
         size(&mut checks, request, &assessment, &facts, limits);
     }
     assessment.checks = checks.0;
@@ -410,7 +413,7 @@ mod tests {
     fn an_order_that_can_be_paid_reserves_its_worst_price_and_the_fee() {
         check("buy 1 BTC-USD market", "reserves 103.12302");
         check("buy 1 BTC-USD at 90", "reserves 90.09");
-        check("sell 3 BTC-USD market", "reserves 302.9697");
+        check("sell 3 BTC-USD market", "reserves 0");
     }
 
     #[test]

@@ -1,0 +1,368 @@
+//! A desk to test: database, market, paper venue, gateway, and one trader.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::{
+    Access, AccountId, AuditEntry, Clock, Context, Decimal, Instrument, Order, OrderEvent, OrderId,
+    OrderKind, OrderRequest, Quote, RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp,
+    UserId,
+};
+use market::{Feed, Market, Settings};
+use storage::testing::TestDatabase;
+use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, query_scalar};
+use tokio_util::sync::CancellationToken;
+use trading::accounts::NewAccount;
+use trading::{
+    Account, AccountState, CancelError, Gateway, Holding, Mode, OrderLimits, PaperSettings, PaperVenue,
+    Parts, SubmitError, Submitted,
+};
+
+use crate::faulty::{Fault, Faulty};
+
+/// Keeps the acts of every committed group.
+#[derive(Default)]
+pub struct Witness(Mutex<Vec<String>>);
+
+impl AuditChain for Witness {
+    fn append<'t>(
+        &'t self,
+        _: &'t mut Connection,
+        entries: &'t [AuditEntry],
+    ) -> BoxFuture<'t, Result<(), StorageError>> {
+        self.0.lock().unwrap().extend(entries.iter().map(|entry| entry.act.to_owned()));
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A clock that runs, and can be moved forward.
+pub struct MovableClock {
+    begun: std::time::Instant,
+    ahead: Mutex<Duration>,
+}
+
+impl MovableClock {
+    pub fn advance(&self, by: Duration) {
+        *self.ahead.lock().unwrap() += by;
+    }
+}
+
+impl Clock for MovableClock {
+    fn now(&self) -> Timestamp {
+        let noon: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        noon + self.begun.elapsed() + *self.ahead.lock().unwrap()
+    }
+}
+
+/// A desk with one account, on which `ctx` may trade.
+pub struct Desk {
+    pub gateway: Gateway,
+    pub ctx: Context,
+    pub account: Account,
+    pub clock: Arc<MovableClock>,
+    db: Database,
+    witness: Arc<Witness>,
+    broker: Arc<Faulty>,
+    venue: PaperVenue,
+    venue_file: PathBuf,
+    _venue_folder: Option<Arc<tempfile::TempDir>>,
+    market: Market,
+    feed: Mutex<Feed>,
+    stop: CancellationToken,
+}
+
+const TICK: Duration = Duration::from_millis(10);
+/// A story that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn symbol() -> Symbol {
+    "BTC-USD".parse().unwrap()
+}
+
+fn request(name: &str, side: Side, quantity: &str, limit_price: Option<&str>) -> OrderRequest {
+    OrderRequest {
+        client_order_id: name.into(),
+        symbol: symbol(),
+        side,
+        kind: if limit_price.is_some() { OrderKind::Limit } else { OrderKind::Market },
+        time_in_force: TimeInForce::Gtc,
+        quantity: quantity.parse().unwrap(),
+        limit_price: limit_price.map(|price| price.parse().unwrap()),
+    }
+}
+
+pub fn market(name: &str, quantity: &str) -> OrderRequest {
+    request(name, Side::Buy, quantity, None)
+}
+
+pub fn limit(name: &str, quantity: &str, price: &str) -> OrderRequest {
+    request(name, Side::Buy, quantity, Some(price))
+}
+
+pub fn sell(name: &str, quantity: &str) -> OrderRequest {
+    request(name, Side::Sell, quantity, None)
+}
+
+/// Nothing about the order is in doubt.
+pub trait Settled {
+    fn is_settled(&self) -> bool;
+}
+
+impl Settled for Order {
+    fn is_settled(&self) -> bool {
+        self.status == Status::Working || self.status.is_terminal()
+    }
+}
+
+impl Desk {
+    pub async fn open(database: &TestDatabase) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let file = folder.path().join("paper.db");
+        Self::start(database, file, Some(folder), None).await
+    }
+
+    /// The same desk after a stop: new tasks, the same databases.
+    pub async fn restart(self, database: &TestDatabase) -> Self {
+        self.stop.cancel();
+        self.db.close().await;
+        self.venue.close().await;
+        let (file, folder) = (self.venue_file.clone(), self._venue_folder.clone());
+        Self::start(database, file, folder, Some(self.account.clone())).await
+    }
+
+    /// A second desk on the same databases, while this one runs.
+    pub async fn second(&self, database: &TestDatabase) -> Self {
+        let folder = self._venue_folder.clone();
+        Self::start(database, self.venue_file.clone(), folder, Some(self.account.clone())).await
+    }
+
+    async fn start(
+        database: &TestDatabase,
+        venue_file: PathBuf,
+        folder: Option<Arc<tempfile::TempDir>>,
+        account: Option<Account>,
+    ) -> Self {
+        let clock = Arc::new(MovableClock { begun: std::time::Instant::now(), ahead: Mutex::default() });
+        let now = clock.now();
+        let witness = Arc::new(Witness::default());
+        let db = database.open(Some(witness.clone())).await;
+        let market = Market::new(Settings::new(vec![instrument()]), clock.clone());
+        let mut feed = market.feed("test");
+        feed.put_quote(quote(now, "5")).unwrap();
+        let stop = CancellationToken::new();
+        let settings = PaperSettings { fee_bps: Decimal::from(10), settle_window: Duration::ZERO };
+        let venue = PaperVenue::open(&venue_file, &market, clock.clone(), settings, &stop).await.unwrap();
+        let account = match account {
+            Some(account) => account,
+            None => {
+                let new = NewAccount {
+                    name: "Paper".into(),
+                    broker: "paper".into(),
+                    mode: Mode::Paper,
+                    currency: "USD".into(),
+                };
+                let account = trading::accounts::open(&db, &Context::operator(None, now), new).await.unwrap();
+                venue.open_account(account.id, "100000".parse().unwrap()).await.unwrap();
+                account
+            }
+        };
+        let broker = Arc::new(Faulty::new(venue.broker(account.id)));
+        let parts = Parts {
+            db: db.clone(),
+            market: market.clone(),
+            clock: clock.clone(),
+            brokers: vec![(account.clone(), broker.clone())],
+            limits: OrderLimits::default(),
+            tick: TICK,
+        };
+        let gateway = Gateway::start(parts, &stop).await.unwrap();
+        let desk = Self {
+            gateway,
+            ctx: context(Role::Trader, Some((account.id, Access::Trade)), now),
+            account,
+            clock,
+            db,
+            witness,
+            broker,
+            venue,
+            venue_file,
+            _venue_folder: folder,
+            market,
+            feed: Mutex::new(feed),
+            stop,
+        };
+        desk.until_reconciled().await;
+        desk
+    }
+
+    pub async fn submit(&self, request: OrderRequest) -> Result<Submitted, SubmitError> {
+        let mut ctx = self.ctx.clone();
+        ctx.at = self.clock.now();
+        self.gateway.submit(&ctx, self.account.id, request).await
+    }
+
+    pub async fn cancel(&self, order: OrderId) -> Result<Order, CancelError> {
+        self.gateway.cancel(&self.ctx, order).await
+    }
+
+    pub fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.broker.expect(faults);
+    }
+
+    pub fn broker_down(&self, down: bool) {
+        self.broker.down(down);
+    }
+
+    pub fn cut_stream(&self) {
+        self.broker.cut_stream();
+    }
+
+    /// Orders that the connection was asked to send, once for each time.
+    pub fn sent(&self) -> Vec<OrderId> {
+        self.broker.sent()
+    }
+
+    pub fn acts(&self) -> Vec<String> {
+        self.witness.0.lock().unwrap().clone()
+    }
+
+    pub fn state(&self) -> AccountState {
+        self.gateway.account(&self.ctx, self.account.id).unwrap()
+    }
+
+    pub fn positions(&self) -> Vec<Holding> {
+        self.gateway.positions(&self.ctx, self.account.id).unwrap()
+    }
+
+    pub async fn journal(&self, order: OrderId) -> Vec<OrderEvent> {
+        let rows = self.gateway.order_events(&self.ctx, order).await.unwrap().unwrap();
+        rows.into_iter().map(|row| row.event).collect()
+    }
+
+    /// Waits for an order to become something.
+    pub async fn until(&self, id: OrderId, wanted: impl Fn(&Order) -> bool) -> Order {
+        self.wait(async || {
+            let order = self.gateway.order(&self.ctx, id).await.unwrap().unwrap();
+            wanted(&order).then_some(order)
+        })
+        .await
+    }
+
+    pub async fn until_reconciled(&self) {
+        self.wait(async || self.state().blind.is_none().then_some(())).await;
+    }
+
+    pub async fn until_blind(&self) {
+        self.wait(async || self.state().blind.is_some().then_some(())).await;
+    }
+
+    /// Asks again whenever something changed.
+    async fn wait<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
+        let waiting = async {
+            let mut events = self.gateway.subscribe();
+            loop {
+                if let Some(found) = ask().await {
+                    return found;
+                }
+                let _ = events.recv().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("it did not happen in time; acts: {:?}", self.acts()))
+    }
+
+    /// Waits for the venue to have an order, whatever the desk knows.
+    pub async fn until_the_venue_has(&self, order: &Order) {
+        let truth = self.venue.broker(self.account.id);
+        let waiting = async {
+            while truth.find(order).await.unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the venue gets the order in time");
+    }
+
+    /// Cash, positions and executions are the same on both sides.
+    pub async fn agrees_with_the_venue(&self) {
+        let truth = self.venue.broker(self.account.id);
+        let balances = truth.balances().await.unwrap();
+        let state = self.state();
+        assert_eq!(state.cash, balances.cash, "cash");
+        for holding in self.positions() {
+            let theirs = balances.positions.iter().find(|(symbol, _)| *symbol == holding.symbol);
+            assert_eq!(Some(holding.position.quantity), theirs.map(|(_, quantity)| *quantity), "position");
+        }
+        let executions = truth.executions(Timestamp::UNIX_EPOCH).await.unwrap();
+        let fills =
+            self.gateway.fills(&self.ctx, &trading::FillFilter::default(), None, 10_000).await.unwrap();
+        let mut theirs: Vec<_> = executions.into_iter().map(|e| e.fill.execution_id).collect();
+        let mut ours: Vec<_> = fills.into_iter().map(|f| f.fill.execution_id).collect();
+        theirs.sort();
+        ours.sort();
+        assert_eq!(ours, theirs, "executions");
+    }
+
+    pub fn stranger(&self) -> Context {
+        context(Role::Trader, None, self.clock.now())
+    }
+
+    pub fn viewer(&self) -> Context {
+        context(Role::Trader, Some((self.account.id, Access::View)), self.clock.now())
+    }
+
+    /// Shows a market with room for everybody.
+    pub fn deep_market(&self) {
+        self.feed.lock().unwrap().put_quote(quote(self.clock.now(), "100000")).unwrap();
+        assert!(self.market.quote(&symbol()).is_some());
+    }
+
+    /// SQLite may not let its file grow: what it answers then is what it answers on a full disk.
+    pub async fn fill_disk(&self, full: bool) {
+        let pages = if full { 1 } else { 1 << 30 };
+        self.db
+            .write(move |tx: &mut Tx| {
+                Box::pin(async move {
+                    let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+                    let _: i64 = query_scalar(sql).fetch_one(tx.sql()).await?;
+                    Ok::<_, StorageError>(())
+                })
+            })
+            .await
+            .unwrap();
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn instrument() -> Instrument {
+    Instrument {
+        symbol: symbol(),
+        base: "BTC".into(),
+        quote: "USD".into(),
+        price_increment: "0.01".parse().unwrap(),
+        quantity_increment: "0.001".parse().unwrap(),
+    }
+}
+
+fn quote(at: Timestamp, size: &str) -> Quote {
+    let side = |price: &str| Some((price.parse().unwrap(), size.parse().unwrap()));
+    Quote { symbol: symbol(), bid: side("99"), ask: side("101"), exchange: 1, at, received_at: None }
+}
+
+fn context(role: Role, grant: Option<(AccountId, Access)>, at: Timestamp) -> Context {
+    Context::user(
+        UserId::new(at),
+        SessionId::new(at),
+        role.permissions(),
+        grant.into_iter().collect(),
+        None,
+        RequestId::new(at),
+        at,
+    )
+}
