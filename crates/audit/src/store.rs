@@ -1,0 +1,132 @@
+//! The SQL of `audit_log` and `audit_heads`.
+
+use sqlx::AssertSqlSafe;
+use storage::{Connection, RowExt as _, StorageError, query};
+use vault::crypto;
+
+use crate::row::{BEFORE_ALL, Hash, Head, Row};
+
+/// Rows in one INSERT: eleven values each, and SQLite takes 32 766 at once.
+const AT_ONCE: usize = 1000;
+
+/// Where the log ends: number and hash of its last row, 0 and zeros when it is empty.
+pub(crate) async fn end(connection: &mut Connection) -> Result<(i64, Hash), StorageError> {
+    let sql = "SELECT seq, hash FROM audit_log ORDER BY seq DESC LIMIT 1";
+    let Some(row) = query(sql).fetch_optional(connection).await? else { return Ok((0, BEFORE_ALL)) };
+    let text: String = row.try_get("hash")?;
+    let hash = crypto::hash_from_hex(&text).ok_or_else(|| StorageError::Unreadable {
+        what: "audit_log.hash",
+        why: "the last row of the audit log has no hash; run `stockade audit verify`".to_owned(),
+    })?;
+    Ok((row.try_get("seq")?, hash))
+}
+
+pub(crate) async fn insert(connection: &mut Connection, rows: &[(Row, Hash)]) -> Result<(), StorageError> {
+    for rows in rows.chunks(AT_ONCE) {
+        let sql = insert_sql(rows.len());
+        let mut insert = query(AssertSqlSafe(sql));
+        for (row, hash) in rows {
+            insert = insert
+                .bind(row.seq)
+                .bind(row.at)
+                .bind(&row.actor_kind)
+                .bind(&row.actor_id)
+                .bind(&row.act)
+                .bind(&row.resource)
+                .bind(&row.outcome)
+                .bind(&row.address)
+                .bind(&row.request_id)
+                .bind(&row.detail)
+                .bind(crypto::hex(hash));
+        }
+        insert.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn insert_sql(rows: usize) -> String {
+    let mut sql = String::with_capacity(120 + rows * 70);
+    sql.push_str(
+        "INSERT INTO audit_log (seq, at, actor_kind, actor_id, act, resource, outcome, address, request_id, \
+         detail, hash) VALUES ",
+    );
+    for row in 0..rows {
+        let values: Vec<String> = (1..=11).map(|column| format!("${}", row * 11 + column)).collect();
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        sql.push_str(&values.join(", "));
+        sql.push(')');
+    }
+    sql
+}
+
+pub(crate) async fn insert_head(connection: &mut Connection, head: &Head) -> Result<(), StorageError> {
+    query("INSERT INTO audit_heads (seq, hash, signature) VALUES ($1, $2, $3)")
+        .bind(head.seq)
+        .bind(&head.hash)
+        .bind(&head.signature)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Numbers of the last row and of the last signed head, as of one moment; 0 when there is none.
+pub(crate) async fn bounds(connection: &mut Connection) -> Result<(i64, i64), StorageError> {
+    let sql = "SELECT (SELECT COALESCE(MAX(seq), 0) FROM audit_log) AS last_row, \
+               (SELECT COALESCE(MAX(seq), 0) FROM audit_heads) AS last_head";
+    let row = query(sql).fetch_one(connection).await?;
+    Ok((row.try_get("last_row")?, row.try_get("last_head")?))
+}
+
+/// The next `limit` rows after `after`, up to `last`, each with its hash as stored.
+pub(crate) async fn rows(
+    connection: &mut Connection,
+    after: i64,
+    last: i64,
+    limit: i64,
+) -> Result<Vec<(Row, String)>, sqlx::Error> {
+    let sql = "SELECT seq, at, actor_kind, actor_id, act, resource, outcome, address, request_id, detail, hash \
+               FROM audit_log WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3";
+    let rows = query(sql).bind(after).bind(last).bind(limit).fetch_all(connection).await?;
+    rows.iter().map(row).collect()
+}
+
+pub(crate) fn row(row: &storage::Row) -> Result<(Row, String), sqlx::Error> {
+    let read = Row {
+        seq: row.try_get("seq")?,
+        at: row.try_get("at")?,
+        actor_kind: row.try_get("actor_kind")?,
+        actor_id: row.try_get("actor_id")?,
+        act: row.try_get("act")?,
+        resource: row.try_get("resource")?,
+        outcome: row.try_get("outcome")?,
+        address: row.try_get("address")?,
+        request_id: row.try_get("request_id")?,
+        detail: row.try_get("detail")?,
+    };
+    Ok((read, row.try_get("hash")?))
+}
+
+/// Number of the next row after `after`, read without the rest of it.
+pub(crate) async fn next_seq(connection: &mut Connection, after: i64) -> Result<Option<i64>, sqlx::Error> {
+    let sql = "SELECT seq FROM audit_log WHERE seq > $1 ORDER BY seq LIMIT 1";
+    query(sql).bind(after).fetch_optional(connection).await?.map(|row| row.try_get("seq")).transpose()
+}
+
+/// The signed heads of the rows after `after` up to `last`.
+pub(crate) async fn heads(
+    connection: &mut Connection,
+    after: i64,
+    last: i64,
+) -> Result<Vec<Head>, sqlx::Error> {
+    let sql = "SELECT seq, hash, signature FROM audit_heads WHERE seq > $1 AND seq <= $2 ORDER BY seq";
+    let rows = query(sql).bind(after).bind(last).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Head {
+                seq: row.try_get("seq")?,
+                hash: row.try_get("hash")?,
+                signature: row.try_get("signature")?,
+            })
+        })
+        .collect()
+}
