@@ -8,7 +8,9 @@ import { Frame } from "./frame";
 import { marketSource } from "./market";
 import { ordersSource } from "./orders";
 import { Resource, type Source } from "./resource";
+import { sessionOver } from "./session";
 import { type SocketLike, Stream } from "./stream";
+import { tapeSource } from "./tape";
 
 const frame = new Frame((act) => requestAnimationFrame(act));
 
@@ -23,6 +25,9 @@ export const stream = new Stream({
   // Any call tells whether the session is over; a refused socket looks like a broken one.
   unreachable: () => void answer(api.GET("/api/v1/session")).catch(() => undefined),
 });
+
+// Nobody is signed in: what still came would be somebody else's.
+sessionOver.subscribe(() => stream.stop());
 
 const resources = new Map<string, Resource<unknown>>();
 
@@ -42,5 +47,6 @@ export const orders = (id: string) => shared(`orders:${id}`, () => ordersSource(
 export const feeds = () => shared("feeds", () => feedSource(() => performance.now()));
 export const bars = (symbol: string, every: Every) =>
   shared(`bars:${symbol}:${every}`, () => barsSource(symbol, every));
+export const tape = (symbol: string) => shared(`tape:${symbol}`, () => tapeSource(symbol));
 export const market = (symbols: readonly string[]) =>
   shared(`market:${symbols.join()}`, () => marketSource(symbols));

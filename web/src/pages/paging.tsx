@@ -21,6 +21,12 @@ export function usePages<Row>(key: QueryKey, load: (cursor?: string) => Promise<
   return { ...query, rows };
 }
 
+/** What to say of a list that shows nothing: that it loads, that it failed, or `none`. */
+export function nothing(pages: ReturnType<typeof usePages>, none: string): string {
+  if (pages.isPending) return "Loading…";
+  return pages.error ? "" : none;
+}
+
 /** The foot of such a list: the way to more, or why there is none. */
 export function More({ pages }: { pages: ReturnType<typeof usePages> }) {
   if (pages.error)

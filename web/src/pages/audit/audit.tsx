@@ -10,7 +10,7 @@ import { Dialog } from "../../ui/dialog";
 import { Search, Shield } from "../../ui/icons";
 import { Fact, Notice, Panel, Tag, type Tone } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
-import { More, usePages } from "../paging";
+import { More, nothing, usePages } from "../paging";
 import { useMay } from "../session";
 import { Refusal } from "../trading/words";
 
@@ -40,7 +40,7 @@ export function Audit() {
         columns={columns}
         rows={pages.rows}
         rowId={(row) => String(row.seq)}
-        empty={pages.isPending ? "Loading…" : "Nothing found."}
+        empty={nothing(pages, "Nothing found.")}
         maxHeight="calc(100dvh - 19rem)"
       />
       <More pages={pages} />

@@ -9,7 +9,7 @@ import { Plus } from "../../ui/icons";
 import { Panel, Tag, type Tone } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
 import { Tabs } from "../../ui/tabs";
-import { More, usePages } from "../paging";
+import { More, nothing, usePages } from "../paging";
 import { useMay } from "../session";
 import { CreateUser } from "./create-user";
 import { EditUser } from "./edit-user";
@@ -86,7 +86,7 @@ function People() {
         columns={columns}
         rows={pages.rows}
         rowId={(one) => one.id}
-        empty={pages.isPending ? "Loading…" : "Nobody yet."}
+        empty={nothing(pages, "Nobody yet.")}
         maxHeight="calc(100dvh - 19rem)"
       />
       <More pages={pages} />

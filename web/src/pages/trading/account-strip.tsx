@@ -20,7 +20,7 @@ export function AccountStrip({ account }: { account: AccountSummary }) {
           urgent
           title={`BLIND: the desk cannot see ${account.name} at the broker`}
         >
-          No orders are taken since {dateTime(state.blind_since_at)}.{" "}
+          No orders have been taken since {dateTime(state.blind_since_at)}.{" "}
           {state.blind_reason ?? "The reason is not known yet."}
         </Notice>
       )}

@@ -7,6 +7,7 @@ import { useResource } from "../../live/resource";
 import { Empty, Panel } from "../../ui/surface";
 import { ChartPanel } from "../market/chart-panel";
 import { SymbolList } from "../market/symbol-list";
+import { Tape } from "../market/tape";
 import { useAccount, useMay } from "../session";
 import { AccountStrip } from "./account-strip";
 import { OrderTicket } from "./order-ticket";
@@ -50,14 +51,17 @@ function Market() {
         <Empty>The market has no symbols yet. They appear when the feed delivers.</Empty>
       ) : (
         <div className="grid min-w-0 gap-3 max-md:grid-cols-[minmax(0,1fr)] md:grid-cols-[minmax(0,1fr)_19rem] md:grid-rows-[auto_auto_1fr] xl:grid-cols-[14rem_minmax(0,1fr)_20rem] xl:grid-rows-[auto_1fr]">
-          <Panel title="Symbols" className="md:max-xl:col-span-2 xl:row-span-2">
-            <SymbolList
-              symbols={symbols}
-              snapshot={known}
-              chosen={symbol.symbol}
-              onChoose={(next) => navigate({ search: (old) => ({ ...old, symbol: next }) })}
-            />
-          </Panel>
+          <div className="flex min-w-0 flex-col gap-3 md:max-xl:col-span-2 xl:row-span-2">
+            <Panel title="Symbols">
+              <SymbolList
+                symbols={symbols}
+                snapshot={known}
+                chosen={symbol.symbol}
+                onChoose={(next) => navigate({ search: (old) => ({ ...old, symbol: next }) })}
+              />
+            </Panel>
+            <Tape symbol={symbol} />
+          </div>
           <ChartPanel
             symbol={symbol}
             every={every}

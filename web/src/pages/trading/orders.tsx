@@ -13,7 +13,7 @@ import { Dialog } from "../../ui/dialog";
 import { Empty, Fact, Panel } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
 import { Tabs } from "../../ui/tabs";
-import { More, usePages } from "../paging";
+import { More, nothing, usePages } from "../paging";
 import { useAccount } from "../session";
 import { Pnl } from "./pnl";
 import { orderLine, ruleTitle, SideAndSymbol, StatusTag, statusWord } from "./words";
@@ -102,7 +102,7 @@ function OrderHistory({ account }: { account: AccountSummary }) {
         columns={columns}
         rows={pages.rows}
         rowId={(one) => one.id}
-        empty={pages.isPending ? "Loading…" : "No orders yet. Place one on the desk."}
+        empty={nothing(pages, "No orders yet. Place one on the desk.")}
         maxHeight="calc(100dvh - 19rem)"
       />
       <More pages={pages} />
@@ -258,7 +258,7 @@ function Fills({ account }: { account: AccountSummary }) {
         columns={columns}
         rows={pages.rows}
         rowId={(one) => one.id}
-        empty={pages.isPending ? "Loading…" : "No fills yet."}
+        empty={nothing(pages, "No fills yet.")}
         maxHeight="calc(100dvh - 19rem)"
       />
       <More pages={pages} />
