@@ -111,7 +111,8 @@ pub(crate) async fn run(
         reconciled: false,
         comparing: false,
         compare_at: None,
-        told_difference: None,
+        suspected: Difference::default(),
+        told: None,
     };
     router.run(inbox, answered, stop).await;
 }
@@ -136,8 +137,11 @@ struct Router {
     comparing: bool,
     /// When to compare next; `None` is never, on its own.
     compare_at: Option<Timestamp>,
-    /// The difference that was last reported, so that it is reported once.
-    told_difference: Option<String>,
+    /// What the last comparison could not explain. The broker was not asked for everything in one moment, so it is
+    /// believed when the next comparison finds the same.
+    suspected: Difference,
+    /// The difference in positions that was last reported, so that it is reported once.
+    told: Option<String>,
 }
 
 impl Router {
@@ -723,7 +727,8 @@ impl Router {
         if self.comparing || !listening || self.compare_at.is_none_or(|at| now < at) {
             return;
         }
-        if self.reconciled && self.desk.book().is_at_rest() {
+        let explained = self.suspected == Difference::default();
+        if self.reconciled && explained && self.desk.book().is_at_rest() {
             return;
         }
         let sent: Vec<Order> = {
@@ -756,17 +761,15 @@ impl Router {
     /// After a comparison: cash at first, differences that nothing explains, and sight again.
     async fn settle_balances(&mut self, snapshot: Snapshot) -> Result<(), JournalError> {
         let quiet = snapshot.events_before == self.events_seen && self.sending.is_empty();
-        let first = self.opening_cash.is_none();
-        if first || quiet {
-            let (cash, difference) = self.difference(&snapshot.balances);
-            if first || !cash.is_zero() {
-                self.adopt_cash(cash, first).await?;
-            }
-            if difference != self.told_difference {
-                if let Some(difference) = &difference {
-                    self.report(difference).await?;
-                }
-                self.told_difference = difference;
+        let found = self.difference(&snapshot.balances);
+        if self.opening_cash.is_none() {
+            self.adopt_cash(found.cash, "account.opening_cash_learned").await?;
+        } else if quiet && found == self.suspected {
+            self.believe(found).await?;
+        } else {
+            self.suspected = found;
+            if self.suspected != Difference::default() {
+                self.compare_at = Some(self.shared.clock.now());
             }
         }
         self.see_again().await?;
@@ -800,8 +803,25 @@ impl Router {
             .await
     }
 
-    /// What the broker has more than the desk: in cash, and in words for positions.
-    fn difference(&self, balances: &Balances) -> (Money, Option<String>) {
+    /// A difference that was found twice: cash is adopted, positions are reported.
+    async fn believe(&mut self, found: Difference) -> Result<(), JournalError> {
+        if !found.cash.is_zero() {
+            let account = &self.desk.account.name;
+            tracing::warn!(account, difference = %found.cash, "cash at the broker is not what fills explain");
+            self.adopt_cash(found.cash, "account.cash_adjusted").await?;
+        }
+        if found.positions != self.told {
+            if let Some(positions) = &found.positions {
+                self.report(positions).await?;
+            }
+            self.told = found.positions;
+        }
+        self.suspected = Difference::default();
+        Ok(())
+    }
+
+    /// What the broker has other than the desk.
+    fn difference(&self, balances: &Balances) -> Difference {
         let book = self.desk.book();
         let at_broker: FxHashMap<&Symbol, _> = balances.positions.iter().map(|(s, q)| (s, *q)).collect();
         let mut differences = Vec::new();
@@ -816,19 +836,16 @@ impl Router {
                 differences.push(format!("{symbol}: desk 0, broker {theirs}"));
             }
         }
-        (balances.cash - book.cash, (!differences.is_empty()).then(|| differences.join("; ")))
+        let positions = (!differences.is_empty()).then(|| differences.join("; "));
+        Difference { cash: balances.cash - book.cash, positions }
     }
 
-    async fn adopt_cash(&mut self, difference: Money, first: bool) -> Result<(), JournalError> {
+    async fn adopt_cash(&mut self, difference: Money, act: &'static str) -> Result<(), JournalError> {
         let account = self.desk.account.id;
         let opening = self.opening_cash.unwrap_or_default() + difference;
-        let act = if first { "account.opening_cash_learned" } else { "account.cash_adjusted" };
         let entry = AuditEntry::by_system(self.shared.clock.now(), act)
             .on("account", account)
             .with(json!({ "difference": difference, "opening_cash": opening }));
-        if !first {
-            tracing::warn!(account = %self.desk.account.name, %difference, "cash at the broker is not what fills explain");
-        }
         self.shared
             .db
             .write(move |tx: &mut Tx| {
@@ -864,6 +881,15 @@ impl Router {
             let _ = self.shared.events.send(TradingEvent::Account(self.desk.account.id));
         }
     }
+}
+
+/// What a comparison found at the broker that the desk cannot explain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Difference {
+    /// What the broker has more in cash.
+    cash: Money,
+    /// In words, for positions.
+    positions: Option<String>,
 }
 
 /// What is being folded.

@@ -120,7 +120,7 @@ enum Request {
     Opened { account: AccountId, cash: Money, done: oneshot::Sender<()> },
     Submit { order: Box<Order>, reply: oneshot::Sender<Result<String, SubmitFailure>> },
     Cancel { account: AccountId, client_order_id: String, reply: oneshot::Sender<Result<(), CancelFailure>> },
-    Stream { account: AccountId, events: mpsc::Sender<BrokerEvent> },
+    Stream { account: AccountId, events: mpsc::Sender<BrokerEvent>, opened: oneshot::Sender<()> },
 }
 
 enum Input {
@@ -254,7 +254,10 @@ impl Floor {
                 self.state.accounts.entry(account).or_insert(Holdings { cash, ..Holdings::default() });
                 let _ = done.send(());
             }
-            Request::Stream { account, events } => self.streams.entry(account).or_default().push(events),
+            Request::Stream { account, events, opened } => {
+                self.streams.entry(account).or_default().push(events);
+                let _ = opened.send(());
+            }
             Request::Submit { order, reply } => {
                 let answer = self.submit(rows, told, &order, now).await;
                 told.push(Told::Submitted(reply, answer));
@@ -505,9 +508,12 @@ impl Broker for PaperAccount {
 
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable> {
         let (events, stream) = mpsc::channel(STREAM);
-        let request = Request::Stream { account: self.account, events };
-        let stopped = |_| BrokerUnreachable("the paper venue takes no requests".into());
-        self.venue.requests.send(request).await.map_err(stopped)?;
+        let (opened, open) = oneshot::channel();
+        let request = Request::Stream { account: self.account, events, opened };
+        let stopped = || BrokerUnreachable("the paper venue takes no requests".into());
+        self.venue.requests.send(request).await.map_err(|_| stopped())?;
+        // Only once it is open is everything told on it: what the caller asks for after this leaves no gap.
+        open.await.map_err(|_| stopped())?;
         Ok(stream)
     }
 }

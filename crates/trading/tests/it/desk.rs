@@ -23,7 +23,7 @@ use crate::faulty::{Fault, Faulty};
 
 /// Keeps the acts of every committed group.
 #[derive(Default)]
-pub struct Witness(Mutex<Vec<String>>);
+pub(crate) struct Witness(Mutex<Vec<String>>);
 
 impl AuditChain for Witness {
     fn append<'t>(
@@ -37,13 +37,13 @@ impl AuditChain for Witness {
 }
 
 /// A clock that runs, and can be moved forward.
-pub struct MovableClock {
+pub(crate) struct MovableClock {
     begun: std::time::Instant,
     ahead: Mutex<Duration>,
 }
 
 impl MovableClock {
-    pub fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         *self.ahead.lock().unwrap() += by;
     }
 }
@@ -56,11 +56,11 @@ impl Clock for MovableClock {
 }
 
 /// A desk with one account, on which `ctx` may trade.
-pub struct Desk {
-    pub gateway: Gateway,
-    pub ctx: Context,
-    pub account: Account,
-    pub clock: Arc<MovableClock>,
+pub(crate) struct Desk {
+    pub(crate) gateway: Gateway,
+    pub(crate) ctx: Context,
+    pub(crate) account: Account,
+    pub(crate) clock: Arc<MovableClock>,
     db: Database,
     witness: Arc<Witness>,
     broker: Arc<Faulty>,
@@ -76,7 +76,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// A story that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub fn symbol() -> Symbol {
+pub(crate) fn symbol() -> Symbol {
     "BTC-USD".parse().unwrap()
 }
 
@@ -92,20 +92,20 @@ fn request(name: &str, side: Side, quantity: &str, limit_price: Option<&str>) ->
     }
 }
 
-pub fn market(name: &str, quantity: &str) -> OrderRequest {
+pub(crate) fn market(name: &str, quantity: &str) -> OrderRequest {
     request(name, Side::Buy, quantity, None)
 }
 
-pub fn limit(name: &str, quantity: &str, price: &str) -> OrderRequest {
+pub(crate) fn limit(name: &str, quantity: &str, price: &str) -> OrderRequest {
     request(name, Side::Buy, quantity, Some(price))
 }
 
-pub fn sell(name: &str, quantity: &str) -> OrderRequest {
+pub(crate) fn sell(name: &str, quantity: &str) -> OrderRequest {
     request(name, Side::Sell, quantity, None)
 }
 
 /// Nothing about the order is in doubt.
-pub trait Settled {
+pub(crate) trait Settled {
     fn is_settled(&self) -> bool;
 }
 
@@ -116,14 +116,14 @@ impl Settled for Order {
 }
 
 impl Desk {
-    pub async fn open(database: &TestDatabase) -> Self {
+    pub(crate) async fn open(database: &TestDatabase) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let file = folder.path().join("paper.db");
         Self::start(database, file, Some(folder), None).await
     }
 
     /// The same desk after a stop: new tasks, the same databases.
-    pub async fn restart(self, database: &TestDatabase) -> Self {
+    pub(crate) async fn restart(self, database: &TestDatabase) -> Self {
         self.stop.cancel();
         self.db.close().await;
         self.venue.close().await;
@@ -132,7 +132,7 @@ impl Desk {
     }
 
     /// A second desk on the same databases, while this one runs.
-    pub async fn second(&self, database: &TestDatabase) -> Self {
+    pub(crate) async fn second(&self, database: &TestDatabase) -> Self {
         let folder = self._venue_folder.clone();
         Self::start(database, self.venue_file.clone(), folder, Some(self.account.clone())).await
     }
@@ -196,52 +196,52 @@ impl Desk {
         desk
     }
 
-    pub async fn submit(&self, request: OrderRequest) -> Result<Submitted, SubmitError> {
+    pub(crate) async fn submit(&self, request: OrderRequest) -> Result<Submitted, SubmitError> {
         let mut ctx = self.ctx.clone();
         ctx.at = self.clock.now();
         self.gateway.submit(&ctx, self.account.id, request).await
     }
 
-    pub async fn cancel(&self, order: OrderId) -> Result<Order, CancelError> {
+    pub(crate) async fn cancel(&self, order: OrderId) -> Result<Order, CancelError> {
         self.gateway.cancel(&self.ctx, order).await
     }
 
-    pub fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
+    pub(crate) fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.broker.expect(faults);
     }
 
-    pub fn broker_down(&self, down: bool) {
+    pub(crate) fn broker_down(&self, down: bool) {
         self.broker.down(down);
     }
 
-    pub fn cut_stream(&self) {
+    pub(crate) fn cut_stream(&self) {
         self.broker.cut_stream();
     }
 
     /// Orders that the connection was asked to send, once for each time.
-    pub fn sent(&self) -> Vec<OrderId> {
+    pub(crate) fn sent(&self) -> Vec<OrderId> {
         self.broker.sent()
     }
 
-    pub fn acts(&self) -> Vec<String> {
+    pub(crate) fn acts(&self) -> Vec<String> {
         self.witness.0.lock().unwrap().clone()
     }
 
-    pub fn state(&self) -> AccountState {
+    pub(crate) fn state(&self) -> AccountState {
         self.gateway.account(&self.ctx, self.account.id).unwrap()
     }
 
-    pub fn positions(&self) -> Vec<Holding> {
+    pub(crate) fn positions(&self) -> Vec<Holding> {
         self.gateway.positions(&self.ctx, self.account.id).unwrap()
     }
 
-    pub async fn journal(&self, order: OrderId) -> Vec<OrderEvent> {
+    pub(crate) async fn journal(&self, order: OrderId) -> Vec<OrderEvent> {
         let rows = self.gateway.order_events(&self.ctx, order).await.unwrap().unwrap();
         rows.into_iter().map(|row| row.event).collect()
     }
 
     /// Waits for an order to become something.
-    pub async fn until(&self, id: OrderId, wanted: impl Fn(&Order) -> bool) -> Order {
+    pub(crate) async fn until(&self, id: OrderId, wanted: impl Fn(&Order) -> bool) -> Order {
         self.wait(async || {
             let order = self.gateway.order(&self.ctx, id).await.unwrap().unwrap();
             wanted(&order).then_some(order)
@@ -249,11 +249,11 @@ impl Desk {
         .await
     }
 
-    pub async fn until_reconciled(&self) {
+    pub(crate) async fn until_reconciled(&self) {
         self.wait(async || self.state().blind.is_none().then_some(())).await;
     }
 
-    pub async fn until_blind(&self) {
+    pub(crate) async fn until_blind(&self) {
         self.wait(async || self.state().blind.is_some().then_some(())).await;
     }
 
@@ -274,7 +274,7 @@ impl Desk {
     }
 
     /// Waits for the venue to have an order, whatever the desk knows.
-    pub async fn until_the_venue_has(&self, order: &Order) {
+    pub(crate) async fn until_the_venue_has(&self, order: &Order) {
         let truth = self.venue.broker(self.account.id);
         let waiting = async {
             while truth.find(order).await.unwrap().is_none() {
@@ -285,7 +285,7 @@ impl Desk {
     }
 
     /// Cash, positions and executions are the same on both sides.
-    pub async fn agrees_with_the_venue(&self) {
+    pub(crate) async fn agrees_with_the_venue(&self) {
         let truth = self.venue.broker(self.account.id);
         let balances = truth.balances().await.unwrap();
         let state = self.state();
@@ -304,22 +304,22 @@ impl Desk {
         assert_eq!(ours, theirs, "executions");
     }
 
-    pub fn stranger(&self) -> Context {
+    pub(crate) fn stranger(&self) -> Context {
         context(Role::Trader, None, self.clock.now())
     }
 
-    pub fn viewer(&self) -> Context {
+    pub(crate) fn viewer(&self) -> Context {
         context(Role::Trader, Some((self.account.id, Access::View)), self.clock.now())
     }
 
     /// Shows a market with room for everybody.
-    pub fn deep_market(&self) {
+    pub(crate) fn deep_market(&self) {
         self.feed.lock().unwrap().put_quote(quote(self.clock.now(), "100000")).unwrap();
         assert!(self.market.quote(&symbol()).is_some());
     }
 
     /// SQLite may not let its file grow: what it answers then is what it answers on a full disk.
-    pub async fn fill_disk(&self, full: bool) {
+    pub(crate) async fn fill_disk(&self, full: bool) {
         let pages = if full { 1 } else { 1 << 30 };
         self.db
             .write(move |tx: &mut Tx| {

@@ -14,7 +14,7 @@ use trading::{
 
 /// What goes wrong with the next submission (or, from then on, with the stream).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The venue gets the order, the desk no answer.
     LoseAnswer,
     /// The venue does not get the order, and the desk cannot know.
@@ -41,18 +41,18 @@ struct Script {
 }
 
 /// The connection.
-pub struct Faulty {
+pub(crate) struct Faulty {
     inner: Arc<dyn Broker>,
     script: Arc<Mutex<Script>>,
     cut: Arc<Notify>,
 }
 
 impl Faulty {
-    pub fn new(inner: Arc<dyn Broker>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Broker>) -> Self {
         Self { inner, script: Arc::default(), cut: Arc::default() }
     }
 
-    pub fn expect(&self, faults: impl IntoIterator<Item = Fault>) {
+    pub(crate) fn expect(&self, faults: impl IntoIterator<Item = Fault>) {
         let mut script = self.script.lock().unwrap();
         for fault in faults {
             match fault {
@@ -63,15 +63,15 @@ impl Faulty {
         }
     }
 
-    pub fn sent(&self) -> Vec<OrderId> {
+    pub(crate) fn sent(&self) -> Vec<OrderId> {
         self.script.lock().unwrap().sent.clone()
     }
 
-    pub fn down(&self, down: bool) {
+    pub(crate) fn down(&self, down: bool) {
         self.script.lock().unwrap().down = down;
     }
 
-    pub fn cut_stream(&self) {
+    pub(crate) fn cut_stream(&self) {
         self.script.lock().unwrap().swallow = false;
         self.cut.notify_waiters();
     }
