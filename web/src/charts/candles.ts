@@ -1,14 +1,15 @@
 import { CandlestickSeries, type IChartApi } from "lightweight-charts";
 import type { Bar } from "../api/types";
+import { scale } from "../format/decimal";
 import { colour } from "../ui/theme";
 import { barTime, type Layer } from "./layer";
 
-/** Candles, hollow when the price rose and full when it fell, so that colour is not the only sign. */
-export function addCandles(chart: IChartApi) {
+/** Candles, hollow when the price rose and full when it fell, so that colour is not the only sign. Prices have as many digits as `increment`, one step of them. */
+export function addCandles(chart: IChartApi, increment: string) {
   const series = chart.addSeries(CandlestickSeries, {
     priceScaleId: "right",
     priceLineStyle: 2,
-    priceFormat: { type: "price", precision: 2, minMove: 0.01 },
+    priceFormat: { type: "price", precision: scale(increment), minMove: Number(increment) },
   });
   // Pixels, not orders: here, and only here, a price becomes a float.
   const point = (bar: Bar) => ({

@@ -18,7 +18,7 @@ export interface PriceChart {
 }
 
 /** Puts a chart into `box` and keeps it to the box's size. */
-export function drawPriceChart(box: HTMLElement, every: Every): PriceChart {
+export function drawPriceChart(box: HTMLElement, every: Every, increment: string): PriceChart {
   const chart = createChart(box, {
     autoSize: true,
     // The logo needs inline styles and HTML, which the page's policy refuses; the attribution that
@@ -41,7 +41,7 @@ export function drawPriceChart(box: HTMLElement, every: Every): PriceChart {
     localization: { timeFormatter: (time: Time) => local(time).toLocaleString("en-GB") },
     handleScroll: { vertTouchDrag: false },
   });
-  const candles = addCandles(chart);
+  const candles = addCandles(chart, increment);
   const volume = addVolume(chart);
   const layers = [candles, volume];
   const fills = addFills(candles.series, every);

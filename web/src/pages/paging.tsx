@@ -2,7 +2,7 @@ import { type QueryKey, useInfiniteQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { problemOf } from "../api/client";
 import { Button } from "../ui/controls";
-import { Refusal } from "./trading/words";
+import { Refusal } from "./refusal";
 
 interface Page<Row> {
   items: Row[];

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { problemOf } from "../api/client";
 import { Button } from "../ui/controls";
 import { Panel } from "../ui/surface";
-import { Refusal } from "./trading/words";
+import { Refusal } from "./refusal";
 
 /** There is nothing at this address. */
 export function NotFound() {

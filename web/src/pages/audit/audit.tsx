@@ -11,8 +11,8 @@ import { Search, Shield } from "../../ui/icons";
 import { Fact, Notice, Panel, Tag, type Tone } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
 import { More, nothing, usePages } from "../paging";
+import { Refusal } from "../refusal";
 import { useMay } from "../session";
-import { Refusal } from "../trading/words";
 
 const OUTCOME: Record<AuditRow["outcome"], Tone> = { done: "good", refused: "warn", failed: "bad" };
 

@@ -1,5 +1,5 @@
-import { Link, type LinkProps, Outlet } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { Link, type LinkProps, Outlet, useLocation } from "@tanstack/react-router";
+import { type ReactNode, useEffect } from "react";
 import { signInUrl, signOut } from "../../api/client";
 import { stream } from "../../live/desk";
 import { sessionOver } from "../../live/session";
@@ -24,11 +24,23 @@ import { OrderNews } from "../trading/order-news";
 import { ModeBadge } from "./mode";
 import { ConnectionState, FeedState } from "./states";
 
+const TITLES: Record<string, string> = {
+  "/": "Desk",
+  "/orders": "Orders",
+  "/users": "Users",
+  "/audit": "Audit log",
+  "/about": "About",
+};
+
 /** What stands round every page: who, on which account, whether money is real, whether data is fresh. */
 export function Frame() {
   const account = useAccount();
   const mayMarket = useMay("market.view");
   const mayOrders = useMay("orders.view");
+  const path = useLocation({ select: (location) => location.pathname });
+  useEffect(() => {
+    document.title = `${TITLES[path] ?? "Not found"} · Stockade`;
+  }, [path]);
   return (
     <div className="flex min-h-dvh flex-col">
       <a

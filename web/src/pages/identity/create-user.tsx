@@ -4,7 +4,7 @@ import { answer, api, idempotencyKey, problemOf } from "../../api/client";
 import type { Role } from "../../api/types";
 import { Button, Field } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
-import { Refusal } from "../trading/words";
+import { Refusal } from "../refusal";
 import { InviteLink } from "./invite-link";
 import { RoleChoice } from "./role-choice";
 

@@ -5,8 +5,8 @@ import type { Access, Role, User } from "../../api/types";
 import { dateTime } from "../../format/time";
 import { Button, Select } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
+import { Refusal } from "../refusal";
 import { useMay, useSession } from "../session";
-import { Refusal } from "../trading/words";
 import { InviteLink } from "./invite-link";
 import { RoleChoice } from "./role-choice";
 

@@ -1,5 +1,5 @@
 import type { Role } from "../../api/types";
-import { useRoles } from "./users";
+import { useRoles } from "./roles";
 
 /** The roles as check boxes, each with what it is for. */
 export function RoleChoice({

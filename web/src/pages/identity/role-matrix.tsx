@@ -1,5 +1,5 @@
 import { Check } from "../../ui/icons";
-import { useRoles } from "./users";
+import { useRoles } from "./roles";
 
 /** Every permission by every role. */
 export function RoleMatrix() {

@@ -1,4 +1,3 @@
-import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useRef, useState } from "react";
 import { answer, api } from "../../api/client";
@@ -14,17 +13,9 @@ import { useMay } from "../session";
 import { CreateUser } from "./create-user";
 import { EditUser } from "./edit-user";
 import { RoleMatrix } from "./role-matrix";
+import { useRoles } from "./roles";
 
 const STATUS: Record<User["status"], Tone> = { active: "good", invited: "warn", disabled: "bad" };
-
-/** The roles, what they may do and how they are called. */
-export function useRoles() {
-  return useQuery({
-    queryKey: ["roles"],
-    queryFn: () => answer(api.GET("/api/v1/roles")),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
-}
 
 /** People, and what each role may do. */
 export function Users() {

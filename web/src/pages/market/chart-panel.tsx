@@ -78,6 +78,7 @@ export function ChartPanel({ symbol, every, onEvery, account }: ChartPanelProps)
             <PriceCanvas
               bars={resource}
               every={every}
+              increment={symbol.price_increment}
               fills={fills.data?.items ?? NO_FILLS}
               onPoint={onPoint}
             />

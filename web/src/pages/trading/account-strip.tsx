@@ -5,8 +5,8 @@ import { dateTime } from "../../format/time";
 import { account as accountResource } from "../../live/desk";
 import { useResource } from "../../live/resource";
 import { Notice } from "../../ui/surface";
+import { Refusal } from "../refusal";
 import { Pnl } from "./pnl";
-import { Refusal } from "./words";
 
 /** The account in five numbers, and loudly when the desk cannot see it. */
 export function AccountStrip({ account }: { account: AccountSummary }) {

@@ -6,8 +6,9 @@ import { Dialog } from "../../ui/dialog";
 import { Check as CheckIcon, Cross } from "../../ui/icons";
 import { Fact, Notice } from "../../ui/surface";
 import { ModeBadge } from "../frame/mode";
+import { ruleTitle } from "../refusal";
 import type { Ticket } from "./ticket";
-import { orderLine, ruleTitle } from "./words";
+import { orderLine } from "./words";
 
 type Asking = Extract<Ticket, { step: "previewed" | "sending" | "unanswered" }>;
 

@@ -10,8 +10,9 @@ import { isOpen } from "../../live/orders";
 import { useResource } from "../../live/resource";
 import { Button } from "../../ui/controls";
 import { type Column, Table } from "../../ui/table";
+import { Refusal } from "../refusal";
 import { useMay } from "../session";
-import { Refusal, SideAndSymbol, StatusTag } from "./words";
+import { SideAndSymbol, StatusTag } from "./words";
 
 /** The orders that can still fill, live, each with a way to cancel it. */
 export function OpenOrders({ account }: { account: AccountSummary }) {

@@ -1,8 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, lazy, Suspense, useMemo, useRef, useState } from "react";
 import { answer, api } from "../../api/client";
-import type { AccountSummary, MarketSymbol, OrderRequest, Problem } from "../../api/types";
-import { isPositiveDecimal } from "../../format/decimal";
+import type { AccountSummary, MarketSymbol, Order, Problem } from "../../api/types";
 import { price } from "../../format/money";
 import { quantity as quantityText } from "../../format/quantity";
 import { orders } from "../../live/desk";
@@ -11,9 +10,11 @@ import { useStore } from "../../live/store";
 import { Button, Choice, Field, Select } from "../../ui/controls";
 import { Notice, Panel } from "../../ui/surface";
 import { ModeBadge } from "../frame/mode";
+import { Refusal } from "../refusal";
 import { useMay } from "../session";
+import { type Draft, EMPTY, requestOf, type Wrong, wrong } from "./draft";
 import { type OrderDoor, TicketDesk } from "./ticket";
-import { orderLine, Refusal, statusWord } from "./words";
+import { orderLine, statusWord } from "./words";
 
 // Fetched at once, but after the ticket itself: nobody confirms in the first second.
 const confirm = import("./confirm");
@@ -42,8 +43,9 @@ export function OrderTicket({ account, symbol }: TicketProps) {
         </p>
       </Panel>
     );
-  // A new account is a new ticket: nothing typed for one may be sent on the other.
-  return <OpenTicket key={account.id} account={account} symbol={symbol} />;
+  // Another account or symbol is another ticket: nothing typed for one may be sent on the other.
+  const key = `${account.id} ${symbol.symbol}`;
+  return <OpenTicket key={key} account={account} symbol={symbol} />;
 }
 
 function OpenTicket({ account, symbol }: TicketProps) {
@@ -77,101 +79,48 @@ function door(accountId: string, placed: () => void): OrderDoor {
 /** The form of the ticket. The desk behind it decides; this only collects. */
 export function TicketForm({ desk, account, symbol }: TicketProps & { desk: TicketDesk }) {
   const ticket = useStore(desk.ticket);
-  const [side, setSide] = useState<OrderRequest["side"]>("buy");
-  const [type, setType] = useState<OrderRequest["type"]>("limit");
-  const [until, setUntil] = useState<OrderRequest["time_in_force"]>("day");
-  const [quantity, setQuantity] = useState("");
-  const [limit, setLimit] = useState("");
-  const [shape, setShape] = useState<{ quantity?: string; limit_price?: string }>({});
+  const [draft, setDraft] = useState(EMPTY);
+  const [mistakes, setMistakes] = useState<Wrong>({});
   const previewButton = useRef<HTMLButtonElement>(null);
   const result = useRef<HTMLDivElement>(null);
-
   const refused = ticket.step === "refused" ? ticket.problem : null;
-  const changed = (set: (value: string) => void) => (event: { target: { value: string } }) => {
-    set(event.target.value);
-    setShape({});
-    if (refused || ticket.step === "sent") desk.edit();
-  };
 
+  const change = (part: Partial<Draft>) => {
+    setDraft({ ...draft, ...part });
+    setMistakes({});
+    // What was said of the last order is not said of this one.
+    if (ticket.step === "refused" || ticket.step === "sent") desk.edit();
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const wrong = {
-      ...(isPositiveDecimal(quantity) ? {} : { quantity: "A number above zero, such as 0.25" }),
-      ...(type === "market" || isPositiveDecimal(limit)
-        ? {}
-        : { limit_price: "A price above zero, such as 61000.50" }),
-    };
-    setShape(wrong);
-    if (Object.keys(wrong).length > 0) return;
-    void desk.preview({
-      symbol: symbol.symbol,
-      side,
-      type,
-      time_in_force: until,
-      quantity: quantity.trim(),
-      ...(type === "limit" ? { limit_price: limit.trim() } : {}),
-    });
+    const found = wrong(draft);
+    setMistakes(found);
+    if (Object.keys(found).length === 0) void desk.preview(requestOf(draft, symbol.symbol));
   };
 
   return (
     <Panel title="Order ticket" aside={<ModeBadge mode={account.mode} />}>
       <form onSubmit={submit} noValidate className="flex flex-col gap-3 p-3">
-        <Choice label="Side" value={side} onChange={(next) => setSide(next)} options={SIDES} />
-        <QuoteLine symbol={symbol} onTake={type === "limit" ? setLimit : undefined} />
-        <div className="grid grid-cols-2 gap-3">
-          <Select
-            label="Type"
-            value={type}
-            onChange={(event) => setType(event.target.value as typeof type)}
-          >
-            <option value="limit">Limit</option>
-            <option value="market">Market</option>
-          </Select>
-          <Select
-            label="Time in force"
-            value={until}
-            onChange={(event) => setUntil(event.target.value as typeof until)}
-          >
-            <option value="day">Day</option>
-            <option value="gtc">Good till cancelled</option>
-          </Select>
-        </div>
-        <Field
-          label="Quantity"
-          name="quantity"
-          unit={symbol.base}
-          inputMode="decimal"
-          value={quantity}
-          onChange={changed(setQuantity)}
-          error={shape.quantity ?? fieldError(refused, "quantity")}
+        <Fields
+          draft={draft}
+          symbol={symbol}
+          onChange={change}
+          error={(field) => mistakes[field] ?? fieldError(refused, field)}
         />
-        {type === "limit" && (
-          <Field
-            label="Limit price"
-            name="limit_price"
-            unit={symbol.quote}
-            inputMode="decimal"
-            value={limit}
-            onChange={changed(setLimit)}
-            error={shape.limit_price ?? fieldError(refused, "limit_price")}
-          />
-        )}
         <Button
           ref={previewButton}
           type="submit"
-          look={side}
+          look={draft.side}
           disabled={ticket.step === "previewing"}
         >
-          {ticket.step === "previewing" ? "Asking the desk…" : `Preview ${side} order`}
+          {ticket.step === "previewing" ? "Asking the desk…" : `Preview ${draft.side} order`}
         </Button>
         <div ref={result} tabIndex={-1}>
           {refused && <Refusal problem={refused} />}
-          {ticket.step === "sent" && <Sent accountId={account.id} order={ticket.order} />}
+          {ticket.step === "sent" && <Sent order={ticket.order} />}
         </div>
       </form>
-      {(ticket.step === "previewed" ||
-        ticket.step === "sending" ||
-        ticket.step === "unanswered") && (
+      {"preview" in ticket && (
         <Suspense>
           <Confirm
             ticket={ticket}
@@ -186,6 +135,71 @@ export function TicketForm({ desk, account, symbol }: TicketProps & { desk: Tick
         </Suspense>
       )}
     </Panel>
+  );
+}
+
+interface FieldsProps {
+  draft: Draft;
+  symbol: MarketSymbol;
+  onChange(part: Partial<Draft>): void;
+  error(field: keyof Wrong): string | null;
+}
+
+function Fields({ draft, symbol, onChange, error }: FieldsProps) {
+  const limited = draft.type === "limit";
+  return (
+    <>
+      <Choice
+        label="Side"
+        value={draft.side}
+        onChange={(side) => onChange({ side })}
+        options={SIDES}
+      />
+      <QuoteLine
+        symbol={symbol}
+        onTake={limited ? (limit_price) => onChange({ limit_price }) : undefined}
+      />
+      <div className="grid grid-cols-2 gap-3">
+        <Select
+          label="Type"
+          value={draft.type}
+          onChange={(event) => onChange({ type: event.target.value as Draft["type"] })}
+        >
+          <option value="limit">Limit</option>
+          <option value="market">Market</option>
+        </Select>
+        <Select
+          label="Time in force"
+          value={draft.time_in_force}
+          onChange={(event) =>
+            onChange({ time_in_force: event.target.value as Draft["time_in_force"] })
+          }
+        >
+          <option value="day">Day</option>
+          <option value="gtc">Good till cancelled</option>
+        </Select>
+      </div>
+      <Field
+        label="Quantity"
+        name="quantity"
+        unit={symbol.base}
+        inputMode="decimal"
+        value={draft.quantity}
+        onChange={(event) => onChange({ quantity: event.target.value })}
+        error={error("quantity")}
+      />
+      {limited && (
+        <Field
+          label="Limit price"
+          name="limit_price"
+          unit={symbol.quote}
+          inputMode="decimal"
+          value={draft.limit_price}
+          onChange={(event) => onChange({ limit_price: event.target.value })}
+          error={error("limit_price")}
+        />
+      )}
+    </>
   );
 }
 
@@ -227,24 +241,14 @@ function QuoteLine({ symbol, onTake }: { symbol: MarketSymbol; onTake?: (price: 
 }
 
 /** The order just placed, as it goes on. */
-function Sent({
-  accountId,
-  order,
-}: {
-  accountId: string;
-  order: { id: string } & Parameters<typeof orderLine>[0];
-}) {
-  const { state } = useResource(orders(accountId));
-  const now = state?.find((one) => one.id === order.id);
-  const status = now ?? ("status" in order ? order : null);
-  const bad = status?.status === "rejected";
+function Sent({ order }: { order: Order }) {
+  const { state } = useResource(orders(order.account_id));
+  const now = state?.find((one) => one.id === order.id) ?? order;
+  const tone = now.status === "rejected" ? "bad" : now.status === "unknown" ? "warn" : "good";
   return (
-    <Notice
-      tone={bad ? "bad" : status?.status === "unknown" ? "warn" : "good"}
-      title={status ? `Order ${statusWord(status.status).toLowerCase()}` : "Order accepted"}
-    >
-      <p>{orderLine(order)}</p>
-      {status?.reason && <p className="mt-1 text-xs">{status.reason}</p>}
+    <Notice tone={tone} title={`Order ${statusWord(now.status).toLowerCase()}`}>
+      <p>{orderLine(now)}</p>
+      {now.reason && <p className="mt-1 text-xs">{now.reason}</p>}
     </Notice>
   );
 }

@@ -14,9 +14,10 @@ import { Empty, Fact, Panel } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
 import { Tabs } from "../../ui/tabs";
 import { More, nothing, usePages } from "../paging";
+import { ruleTitle } from "../refusal";
 import { useAccount } from "../session";
 import { Pnl } from "./pnl";
-import { orderLine, ruleTitle, SideAndSymbol, StatusTag, statusWord } from "./words";
+import { orderLine, SideAndSymbol, StatusTag, statusWord } from "./words";
 
 /** Every order of the account and every fill, newest first. */
 export function Orders() {

@@ -1,8 +1,8 @@
-import type { Order, OrderRequest, OrderStatus, Problem, Side } from "../../api/types";
+import type { Order, OrderRequest, OrderStatus, Side } from "../../api/types";
 import { price } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { ArrowDown, ArrowUp } from "../../ui/icons";
-import { Notice, Tag, type Tone } from "../../ui/surface";
+import { Tag, type Tone } from "../../ui/surface";
 
 const STATUS: Record<OrderStatus, [word: string, tone: Tone]> = {
   accepted: ["Accepted", "calm"],
@@ -58,36 +58,4 @@ export function orderLine(order: OrderRequest | Order): string {
   const kind = order.type === "limit" ? `limit ${price(order.limit_price)}` : "market";
   const until = order.time_in_force === "gtc" ? "until cancelled" : "today only";
   return `${verb} ${quantity(order.quantity)} ${order.symbol}, ${kind}, ${until}`;
-}
-
-/** A name as the desk writes it, for people: `buying_power` is `Buying power`. */
-export function ruleTitle(rule: string): string {
-  const words = rule.replace(/[_.]/g, " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
-/** A refusal: what, which rule, what it allows and what was given. */
-export function Refusal({ problem, title }: { problem: Problem; title?: string }) {
-  const numbers = [
-    problem.rule && `rule ${ruleTitle(problem.rule).toLowerCase()}`,
-    problem.limit != null && `limit ${problem.limit}`,
-    problem.value != null && `value ${problem.value}`,
-  ].filter(Boolean);
-  return (
-    <Notice tone="bad" urgent title={title ?? problem.title}>
-      <p>{problem.detail}</p>
-      {numbers.length > 0 && <p className="mt-1 text-xs">{numbers.join(" · ")}</p>}
-      {problem.errors?.map((one) => (
-        <p key={one.field + one.code} className="mt-1 text-xs">
-          {one.field}: {one.detail}
-        </p>
-      ))}
-      {problem.code && (
-        <p className="mt-1 text-2xs text-muted">
-          {problem.code}
-          {problem.request_id && ` · request ${problem.request_id}`}
-        </p>
-      )}
-    </Notice>
-  );
 }
