@@ -1,1 +1,96 @@
-fn main() {}
+//! The desk as a program: joins the crates together. One file per command.
+//!
+//! `stockade run` is the desk itself ([`run`], put together in [`desk`]). The other commands work on the desk's home
+//! folder beside it, as the operator: whoever can read the master key may do everything anyway, and it is audited.
+
+mod certificate;
+mod desk;
+mod home;
+mod https;
+mod log;
+mod output;
+mod settings;
+
+mod account;
+mod audit_log;
+mod bars;
+mod run;
+mod setup_link;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::home::Home;
+
+/// A trading desk of your own.
+#[derive(Parser)]
+#[command(version, about, propagate_version = true)]
+struct Program {
+    /// The folder with the desk's database, keys and certificate.
+    #[arg(long, global = true, env = "STOCKADE_HOME", default_value = "./data")]
+    home: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the desk until Ctrl-C or SIGTERM
+    Run(run::Run),
+    /// List, create, change and invite people
+    #[command(subcommand)]
+    User(user::User),
+    /// List accounts
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Check and read the audit log
+    #[command(subcommand)]
+    Audit(audit_log::Audit),
+    /// Print a new set-up link, if the desk has no owner yet
+    SetupLink,
+    /// Turn a recording into bars, as CSV on standard output
+    Bars(bars::Bars),
+    /// Print the OpenAPI document of the API
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    let program = Program::parse();
+    match start(program) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("stockade: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(program: Program) -> anyhow::Result<ExitCode> {
+    home::close_to_others();
+    let home = Home::new(program.home);
+    let command = match program.command {
+        Command::Bars(bars) => return bars.run().map(|()| ExitCode::SUCCESS),
+        Command::Openapi => {
+            print!("{}", server::openapi());
+            return Ok(ExitCode::SUCCESS);
+        }
+        other => other,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        match command {
+            Command::Run(run) => run.run(home).await.map(|()| ExitCode::SUCCESS),
+            Command::User(user) => user.run(&home).await.map(|()| ExitCode::SUCCESS),
+            Command::Account(account) => account.run(&home).await.map(|()| ExitCode::SUCCESS),
+            Command::Audit(audit) => audit.run(&home).await,
+            Command::SetupLink => setup_link::run(&home).await.map(|()| ExitCode::SUCCESS),
+            Command::Bars(_) | Command::Openapi => unreachable!("done above"),
+        }
+    });
+    // What is still running after an orderly end may not hold the program up.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    done
+}

@@ -1,0 +1,98 @@
+//! Who may call what: the whole API in one table.
+//!
+//! The documentation shows it, and a test calls every route as everybody and compares. A route that is not in it
+//! does not pass the tests.
+
+use domain::Permission;
+
+/// What a caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// To be signed in.
+    SignIn,
+    /// A permission.
+    Permission(Permission),
+    /// A permission, and enough access to the account that it is about.
+    OnAccount(Permission),
+    /// A permission, or to ask about oneself.
+    OrOneself(Permission),
+}
+
+impl Needs {
+    /// In words, for the documentation.
+    pub fn words(self) -> String {
+        match self {
+            Self::Nothing => "anybody".to_owned(),
+            Self::SignIn => "whoever is signed in".to_owned(),
+            Self::Permission(permission) => format!("{permission}"),
+            Self::OnAccount(permission) => match permission.needs_access() {
+                Some(access) => format!("{permission}, and {access} access to the account"),
+                None => format!("{permission}"),
+            },
+            Self::OrOneself(permission) => format!("{permission}, or oneself"),
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path, as in the OpenAPI document.
+    pub path: &'static str,
+    /// What its caller needs.
+    pub needs: Needs,
+}
+
+const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
+    Rule { method, path, needs }
+}
+
+/// Every route of the API.
+pub const TABLE: &[Rule] = {
+    use Needs::{Nothing, OnAccount, OrOneself, Permission as Needed, SignIn};
+    use Permission::*;
+    &[
+        rule("GET", "/api/health", Nothing),
+        rule("GET", "/api/ready", Nothing),
+        rule("GET", "/api/docs", SignIn),
+        rule("GET", "/api/docs/problems", SignIn),
+        rule("GET", "/api/v1/openapi.json", SignIn),
+        rule("GET", "/api/v1/stream", SignIn),
+        rule("POST", "/api/v1/session", Nothing),
+        rule("GET", "/api/v1/session", SignIn),
+        rule("DELETE", "/api/v1/session", SignIn),
+        rule("GET", "/api/v1/roles", SignIn),
+        rule("GET", "/api/v1/users", Needed(UsersView)),
+        rule("POST", "/api/v1/users", Needed(UsersManage)),
+        rule("GET", "/api/v1/users/{id}", OrOneself(UsersView)),
+        rule("PATCH", "/api/v1/users/{id}", Needed(UsersManage)),
+        rule("POST", "/api/v1/users/{id}/invite", Needed(UsersManage)),
+        rule("PUT", "/api/v1/users/{id}/grants/{account_id}", Needed(GrantsManage)),
+        rule("DELETE", "/api/v1/users/{id}/grants/{account_id}", Needed(GrantsManage)),
+        rule("GET", "/api/v1/market/symbols", Needed(MarketView)),
+        rule("GET", "/api/v1/market/bars", Needed(MarketView)),
+        rule("GET", "/api/v1/market/trades", Needed(MarketView)),
+        rule("GET", "/api/v1/market/feed", Needed(MarketView)),
+        rule("GET", "/api/v1/accounts", SignIn),
+        rule("GET", "/api/v1/accounts/{id}", OnAccount(AccountsView)),
+        rule("GET", "/api/v1/accounts/{id}/positions", OnAccount(AccountsView)),
+        rule("POST", "/api/v1/accounts/{id}/orders/preview", OnAccount(OrdersPlace)),
+        rule("POST", "/api/v1/accounts/{id}/orders", OnAccount(OrdersPlace)),
+        rule("GET", "/api/v1/orders", Needed(OrdersView)),
+        rule("GET", "/api/v1/orders/{id}", OnAccount(OrdersView)),
+        rule("GET", "/api/v1/orders/{id}/events", OnAccount(OrdersView)),
+        rule("POST", "/api/v1/orders/{id}/cancel", OnAccount(OrdersCancel)),
+        rule("GET", "/api/v1/fills", Needed(OrdersView)),
+        rule("GET", "/api/v1/audit", Needed(AuditView)),
+        rule("POST", "/api/v1/audit/verify", Needed(AuditVerify)),
+    ]
+};
+
+/// What the caller of a route needs.
+pub(crate) fn of(method: &str, path: &str) -> Option<Needs> {
+    TABLE.iter().find(|rule| rule.method == method && rule.path == path).map(|rule| rule.needs)
+}

@@ -1,0 +1,77 @@
+//! The REST API under `/api/v1`: one file per resource, each with its types, handlers and `routes()`.
+//!
+//! Nothing leaves the desk unless a response type here has a field for it, and nothing is read from a request that
+//! a request type does not name. The OpenAPI document is made from these very handlers.
+
+mod accounts;
+mod audit;
+mod fills;
+mod health;
+mod market;
+mod orders;
+mod page;
+mod roles;
+mod session;
+mod users;
+pub(crate) mod words;
+
+use utoipa::OpenApi as _;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::Desk;
+
+pub(crate) use accounts::{AccountDetail, Position};
+pub(crate) use market::{Bar, Feed, QuoteEvent, Trade};
+pub(crate) use orders::Order;
+
+/// What the document says about itself.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Stockade",
+        description = "The API of a trading desk. Everything its page does, it does through this.\n\n\
+            Prices, quantities and amounts are strings, so that no digit is lost. Times are RFC 3339, UTC, with \
+            microseconds. Fields that do not exist are refused. Lists are read in pages: pass `next_cursor` as \
+            `cursor`. A write may carry an `Idempotency-Key`: repeated with the same key and body it is done once."
+    ),
+    components(schemas(crate::problem::ProblemBody, crate::problem::FieldError)),
+    modifiers(&Cookie),
+    security(("session" = []))
+)]
+struct Document;
+
+struct Cookie;
+
+impl utoipa::Modify for Cookie {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+            "__Host-session",
+            "Given by POST /api/v1/session.",
+        )));
+        document.components.get_or_insert_default().add_security_scheme("session", cookie);
+    }
+}
+
+/// All resources, with their documentation.
+pub(crate) fn routes() -> OpenApiRouter<Desk> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(session::routes())
+        .merge(roles::routes())
+        .merge(users::routes())
+        .merge(market::routes())
+        .merge(accounts::routes())
+        .merge(orders::routes())
+        .merge(fills::routes())
+        .merge(audit::routes())
+}
+
+/// Routes that answer before anybody has signed in, or owns the desk.
+pub(crate) fn open_routes() -> OpenApiRouter<Desk> {
+    health::routes()
+}
+
+/// A length of time as the API shows it.
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,191 @@
+//! Accounts: what they hold and what they may still spend.
+
+use axum::extract::State;
+use domain::{AccountId, Context};
+use serde::Serialize;
+use trading::{Account, AccountState, Holding};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::words::{self, At, Decimal};
+use crate::Desk;
+use crate::json::Path;
+use crate::problem::{Problem, ProblemBody};
+use crate::session::SignedIn;
+
+pub(super) fn routes() -> OpenApiRouter<Desk> {
+    OpenApiRouter::new().routes(routes!(accounts)).routes(routes!(account)).routes(routes!(positions))
+}
+
+/// An account at a broker.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct AccountSummary {
+    id: String,
+    name: String,
+    broker: String,
+    /// Whether its money is real.
+    #[schema(value_type = words::Mode)]
+    mode: &'static str,
+    currency: String,
+    /// One's own access to it.
+    #[schema(value_type = words::Access)]
+    access: domain::Access,
+}
+
+impl AccountSummary {
+    /// `None` when there is no access.
+    pub(super) fn new(ctx: &Context, account: Account) -> Option<Self> {
+        Some(Self {
+            access: ctx.access(account.id)?,
+            id: account.id.to_string(),
+            name: account.name,
+            broker: account.broker,
+            mode: account.mode.as_str(),
+            currency: account.currency,
+        })
+    }
+}
+
+/// Accounts that may be seen.
+#[derive(Serialize, ToSchema)]
+struct AccountList {
+    items: Vec<AccountSummary>,
+}
+
+/// An account and its money now.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AccountDetail {
+    #[serde(flatten)]
+    account: AccountSummary,
+    /// Money not invested.
+    cash: Decimal,
+    /// Cash and holdings at market prices.
+    equity: Decimal,
+    /// What new orders may still cost.
+    buying_power: Decimal,
+    /// What open buy orders may still cost.
+    reserved: Decimal,
+    /// Profit of what was closed, less fees.
+    realised_pnl: Decimal,
+    /// Profit of what is held, at market prices.
+    unrealised_pnl: Decimal,
+    /// `blind`: the desk cannot see it at the broker, and takes on no new risk.
+    #[schema(value_type = words::AccountVisibility)]
+    state: &'static str,
+    #[schema(required)]
+    blind_since_at: Option<At>,
+    #[schema(required)]
+    blind_reason: Option<String>,
+    /// How long the broker's last answer took.
+    #[schema(required)]
+    broker_latency_ms: Option<u64>,
+    open_orders: usize,
+    as_of_at: At,
+}
+
+impl AccountDetail {
+    /// `None` when there is no access.
+    pub(crate) fn new(ctx: &Context, state: AccountState) -> Option<Self> {
+        Some(Self {
+            account: AccountSummary::new(ctx, state.account)?,
+            cash: state.cash.into(),
+            equity: state.equity.into(),
+            buying_power: state.buying_power.into(),
+            reserved: state.reserved.into(),
+            realised_pnl: state.realised_pnl.into(),
+            unrealised_pnl: state.unrealised_pnl.into(),
+            state: if state.blind.is_some() { "blind" } else { "ready" },
+            blind_since_at: state.blind.as_ref().map(|blind| At(blind.since)),
+            blind_reason: state.blind.map(|blind| blind.reason),
+            broker_latency_ms: state.broker_latency.map(super::millis),
+            open_orders: state.open_orders,
+            as_of_at: At(state.at),
+        })
+    }
+}
+
+/// What an account holds of one instrument.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct Position {
+    account_id: String,
+    symbol: String,
+    /// Below zero when short.
+    quantity: Decimal,
+    /// 0 when nothing is held.
+    average_price: Decimal,
+    /// Last price on the tape.
+    #[schema(required)]
+    market_price: Option<Decimal>,
+    #[schema(required)]
+    market_value: Option<Decimal>,
+    /// What was paid for what is held, without fees.
+    cost_basis: Decimal,
+    /// Profit of what was closed, less fees.
+    realised_pnl: Decimal,
+    #[schema(required)]
+    unrealised_pnl: Option<Decimal>,
+    as_of_at: At,
+}
+
+impl From<Holding> for Position {
+    fn from(holding: Holding) -> Self {
+        let position = holding.position;
+        Self {
+            account_id: holding.account.to_string(),
+            symbol: holding.symbol.to_string(),
+            quantity: position.quantity.into(),
+            average_price: position.average_price().unwrap_or_default().into(),
+            market_price: holding.market_price.map(Decimal::from),
+            market_value: holding.market_price.map(|price| position.value(price).into()),
+            cost_basis: position.cost.into(),
+            realised_pnl: position.realised_pnl.into(),
+            unrealised_pnl: holding.market_price.map(|price| position.unrealised_pnl(price).into()),
+            as_of_at: At(holding.at),
+        }
+    }
+}
+
+/// What an account holds.
+#[derive(Serialize, ToSchema)]
+struct PositionList {
+    items: Vec<Position>,
+}
+
+/// Accounts that may be seen
+#[utoipa::path(get, path = "/api/v1/accounts", tag = "Accounts",
+    responses((status = 200, body = AccountList), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn accounts(State(desk): State<Desk>, who: SignedIn) -> axum::Json<AccountList> {
+    let ctx = who.context();
+    let accounts = desk.gateway.accounts(ctx).into_iter();
+    axum::Json(AccountList {
+        items: accounts.filter_map(|account| AccountSummary::new(ctx, account)).collect(),
+    })
+}
+
+/// An account and its money
+#[utoipa::path(get, path = "/api/v1/accounts/{id}", tag = "Accounts", params(("id" = String, Path, description = "The account.")),
+    responses((status = 200, body = AccountDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn account(
+    State(desk): State<Desk>,
+    who: SignedIn,
+    Path(id): Path<AccountId>,
+) -> Result<axum::Json<AccountDetail>, Problem> {
+    let ctx = who.context();
+    let detail = AccountDetail::new(ctx, desk.gateway.account(ctx, id)?);
+    detail.map(axum::Json).ok_or_else(|| domain::Denied::NoGrant { account: id }.into())
+}
+
+/// What an account holds
+///
+/// What was closed stays in the list with its realised profit, at quantity 0.
+#[utoipa::path(get, path = "/api/v1/accounts/{id}/positions", tag = "Accounts", params(("id" = String, Path, description = "The account.")),
+    responses((status = 200, body = PositionList), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn positions(
+    State(desk): State<Desk>,
+    who: SignedIn,
+    Path(id): Path<AccountId>,
+) -> Result<axum::Json<PositionList>, Problem> {
+    let holdings = desk.gateway.positions(who.context(), id)?;
+    Ok(axum::Json(PositionList { items: holdings.into_iter().map(Position::from).collect() }))
+}

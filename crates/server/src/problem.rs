@@ -1,0 +1,356 @@
+//! Every refusal of the desk over HTTP, in one place: code, status and words (RFC 9457).
+//!
+//! A handler returns a [`Problem`]; [`crate::guard`] gives it the request's id and writes it out, as JSON for
+//! programs and as a page for browsers. Codes never change their meaning: programs rely on them.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::Denied;
+use serde::Serialize;
+use storage::StorageError;
+use utoipa::ToSchema;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:ident, $title:literal, $help:literal;)+) => {
+        /// What kind of problem, stable for ever.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $help] $variant,)+
+        }
+
+        impl Code {
+            /// All of them, in the order in which the documentation lists them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The code, as in the answer.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The HTTP status it comes with.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),+ }
+            }
+
+            /// The problem in a few words, the same each time.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+
+            /// What it means and what to do about it.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    // The request itself
+    JsonInvalid = "json_invalid", BAD_REQUEST, "Not JSON",
+        "The body is not well-formed JSON in UTF-8.";
+    JsonDuplicateKey = "json_duplicate_key", BAD_REQUEST, "A key twice",
+        "An object in the body has the same key twice. Which one is meant cannot be known.";
+    JsonTooComplex = "json_too_complex", BAD_REQUEST, "Too complex",
+        "The body is nested deeper than 64 levels or has more than 1000 keys.";
+    ContentType = "content_type", UNSUPPORTED_MEDIA_TYPE, "Wrong content type",
+        "A body must be sent as application/json (a form as application/x-www-form-urlencoded).";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "Body too large",
+        "A body has at most 1 MiB, an order 16 KiB.";
+    BodyTooSlow = "body_too_slow", REQUEST_TIMEOUT, "Body too slow",
+        "The body did not arrive within 10 seconds.";
+    FieldUnknown = "field_unknown", UNPROCESSABLE_ENTITY, "Unknown field",
+        "The body or the query has a field that does not exist here. `field` names it.";
+    FieldMissing = "field_missing", UNPROCESSABLE_ENTITY, "Field missing",
+        "A field that is needed is missing. `field` names it.";
+    FieldInvalid = "field_invalid", UNPROCESSABLE_ENTITY, "Field invalid",
+        "A field has a value that is not allowed. `field` names it, `detail` says what is allowed.";
+    CursorInvalid = "cursor_invalid", UNPROCESSABLE_ENTITY, "Cursor invalid",
+        "`cursor` is not one that this list gave out as `next_cursor`.";
+    IdempotencyKeyInvalid = "idempotency_key_invalid", UNPROCESSABLE_ENTITY, "Idempotency-Key invalid",
+        "An Idempotency-Key is 1 to 64 characters of A-Z, a-z, 0-9 and _.:-";
+    IdempotencyConflict = "idempotency_conflict", CONFLICT, "Idempotency-Key used before",
+        "The same Idempotency-Key was used for another request. Nothing was done.";
+    ForeignOrigin = "foreign_origin", FORBIDDEN, "Foreign origin",
+        "The request was sent by a page of another site. Only the desk's own pages may.";
+    FormExpired = "form_expired", FORBIDDEN, "Form expired",
+        "The form was opened too long ago or in another browser. Load it again.";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed",
+        "The path exists, but not with this method. `Allow` lists those it has.";
+    UpgradeRequired = "upgrade_required", UPGRADE_REQUIRED, "Not a WebSocket",
+        "This address is opened as a WebSocket.";
+    NotFound = "not_found", NOT_FOUND, "Not found",
+        "There is no such thing, or it was not granted to you; the two look alike on purpose.";
+    // Who asks
+    SetUpRequired = "set_up_required", SERVICE_UNAVAILABLE, "Not set up yet",
+        "The desk has no owner yet. Open the set-up link that it printed when it started.";
+    NotSignedIn = "not_signed_in", UNAUTHORIZED, "Not signed in",
+        "The request has no session, or it has ended.";
+    SignInFailed = "sign_in_failed", UNAUTHORIZED, "Sign-in failed",
+        "User name and password do not go together, or the person may not sign in. It is not said which.";
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts",
+        "Too many failed attempts. `Retry-After` says in how many seconds the next one counts.";
+    Forbidden = "forbidden", FORBIDDEN, "Forbidden",
+        "You may not do this. `detail` names what is missing.";
+    CodeInvalid = "code_invalid", UNPROCESSABLE_ENTITY, "Link not valid",
+        "The one-time code is wrong, was used already or has expired. Ask for a new link.";
+    // People
+    UsernameTaken = "username_taken", CONFLICT, "User name taken",
+        "Somebody has this user name already.";
+    PasswordRefused = "password_refused", UNPROCESSABLE_ENTITY, "Password refused",
+        "The password breaks a rule that `detail` names.";
+    LastOwner = "last_owner", CONFLICT, "Last owner",
+        "The desk would be left without an active owner.";
+    // Orders
+    SymbolUnknown = "symbol_unknown", UNPROCESSABLE_ENTITY, "Symbol unknown",
+        "The desk does not know this instrument. GET /market/symbols lists those it does.";
+    QuantityInvalid = "quantity_invalid", UNPROCESSABLE_ENTITY, "Quantity invalid",
+        "The quantity is not a decimal string above zero in steps of `quantity_increment`.";
+    QuantityTooSmall = "quantity_too_small", UNPROCESSABLE_ENTITY, "Quantity too small",
+        "The quantity is below the least that can be ordered.";
+    QuantityTooLarge = "quantity_too_large", UNPROCESSABLE_ENTITY, "Quantity too large",
+        "The quantity is above the most that one order may have.";
+    PriceInvalid = "price_invalid", UNPROCESSABLE_ENTITY, "Price invalid",
+        "The limit price is not a decimal string above zero.";
+    PriceRequired = "price_required", UNPROCESSABLE_ENTITY, "Price required",
+        "A limit order needs a limit price.";
+    PriceNotAllowed = "price_not_allowed", UNPROCESSABLE_ENTITY, "Price not allowed",
+        "A market order has no limit price.";
+    PriceOffTick = "price_off_tick", UNPROCESSABLE_ENTITY, "Price off tick",
+        "The limit price is not a multiple of `price_increment`.";
+    PriceCollar = "price_collar", UNPROCESSABLE_ENTITY, "Price too far off",
+        "The limit price is too far from the market.";
+    NotionalTooLarge = "notional_too_large", UNPROCESSABLE_ENTITY, "Order too large",
+        "Price times quantity is above the most that one order may have.";
+    BuyingPower = "buying_power", UNPROCESSABLE_ENTITY, "Not enough buying power",
+        "The account cannot pay for the order. `limit` is what it has, `value` what it would take.";
+    PositionTooSmall = "position_too_small", UNPROCESSABLE_ENTITY, "Position too small",
+        "The account does not hold what would be sold; it may not go short.";
+    NoQuote = "no_quote", UNPROCESSABLE_ENTITY, "No quote",
+        "There is no recent quote to price the order by.";
+    ClientOrderIdInvalid = "client_order_id_invalid", UNPROCESSABLE_ENTITY, "Client order id invalid",
+        "A client order id is 1 to 64 characters of A-Z, a-z, 0-9 and _.:-";
+    ClientOrderIdConflict = "client_order_id_conflict", CONFLICT, "Client order id used before",
+        "The client order id was used on this account for another order. Nothing was done.";
+    OrderNotOpen = "order_not_open", CONFLICT, "Order not open",
+        "The order has ended; there is nothing to cancel.";
+    AccountBlind = "account_blind", SERVICE_UNAVAILABLE, "Account blind",
+        "The desk cannot see the account at its broker, so it takes on no new risk. Cancels are still taken.";
+    JournalUnavailable = "journal_unavailable", SERVICE_UNAVAILABLE, "Journal unavailable",
+        "The order could not be written to the journal, so it was not sent. Reading goes on.";
+    // The desk
+    Busy = "busy", SERVICE_UNAVAILABLE, "Busy",
+        "More is waiting than the desk takes on. Nothing was done; try again.";
+    StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE, "Storage unavailable",
+        "The database does not answer or does not take writes. Nothing was done.";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error",
+        "A fault of the desk. The request id leads to it in the desk's log.";
+}
+
+impl Code {
+    /// The code of a rule for orders: the two have the same names.
+    pub(crate) fn of_rule(rule: trading::Rule) -> Self {
+        Self::ALL.iter().copied().find(|code| code.as_str() == rule.as_str()).unwrap_or(Self::Internal)
+    }
+}
+
+/// One wrong field among several.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Which field.
+    pub field: String,
+    /// What kind of problem, as in the list of problems.
+    pub code: String,
+    /// In words.
+    pub detail: String,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What kind.
+    pub code: Code,
+    /// This case in words, for people. Never holds a secret, a path or SQL.
+    pub detail: String,
+    /// Which field of the request is wrong.
+    pub field: Option<String>,
+    /// Which rule was broken.
+    pub rule: Option<String>,
+    /// What the rule allows.
+    pub limit: Option<String>,
+    /// What was asked for.
+    pub value: Option<String>,
+    /// How long to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A problem with its usual words.
+    pub fn new(code: Code) -> Self {
+        Self::with(code, code.help())
+    }
+
+    /// A problem in words of its own.
+    pub fn with(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            rule: None,
+            limit: None,
+            value: None,
+            retry_after: None,
+        }
+    }
+
+    /// A wrong field.
+    pub fn field(code: Code, field: &str, detail: impl Into<String>) -> Self {
+        Self { field: Some(field.to_owned()), ..Self::with(code, detail) }
+    }
+
+    /// Something did not work that should have. The cause goes to the log, not to the caller.
+    pub fn internal(what: &str, cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "{what}");
+        Self::new(Code::Internal)
+    }
+}
+
+/// The answer as programs see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody {
+    /// Where the code is explained.
+    r#type: String,
+    /// The problem in a few words, the same each time.
+    title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// This case in words.
+    detail: String,
+    /// What kind of problem, stable.
+    code: String,
+    /// Which field of the request is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<String>,
+    /// Which rule was broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rule: Option<String>,
+    /// What the rule allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    limit: Option<String>,
+    /// What was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    value: Option<String>,
+    /// All wrong fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldError>,
+    /// Names the request in the desk's log and audit rows.
+    request_id: String,
+}
+
+impl ProblemBody {
+    pub(crate) fn new(problem: &Problem, request_id: &str) -> Self {
+        let code = problem.code.as_str();
+        let error = |field: &String| FieldError {
+            field: field.clone(),
+            code: code.to_owned(),
+            detail: problem.detail.clone(),
+        };
+        Self {
+            r#type: format!("/api/docs/problems#{code}"),
+            title: problem.code.title().to_owned(),
+            status: problem.code.status().as_u16(),
+            detail: problem.detail.clone(),
+            code: code.to_owned(),
+            field: problem.field.clone(),
+            rule: problem.rule.clone(),
+            limit: problem.limit.clone(),
+            value: problem.value.clone(),
+            errors: problem.field.iter().map(error).collect(),
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+/// Status and marker only: the body is written where the request's id is known ([`crate::guard`]).
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::NoGrant { .. } => Self::new(Code::NotFound),
+            Denied::Permission { .. } | Denied::Access { .. } => {
+                Self::with(Code::Forbidden, sentence(&denied.to_string()))
+            }
+        }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Busy => Self::new(Code::Busy),
+            StorageError::Unreadable { .. } => Self::internal("a stored value is unreadable", &error),
+            _ => {
+                tracing::error!(%error, "storage failed");
+                Self::new(Code::StorageUnavailable)
+            }
+        }
+    }
+}
+
+/// An error text as a sentence of its own: capital letter, full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let mut sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    sentence.push_str(letters.as_str());
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_there_once_and_is_a_word() {
+        let codes: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes.len(), Code::ALL.len());
+        assert!(codes.iter().all(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+        assert!(
+            Code::ALL.iter().all(|code| code.status().is_client_error() || code.status().is_server_error())
+        );
+    }
+
+    #[test]
+    fn every_rule_for_orders_has_its_code() {
+        for rule in trading::Rule::ALL {
+            assert_eq!(Code::of_rule(*rule).as_str(), rule.as_str());
+        }
+    }
+
+    #[test]
+    fn what_was_not_granted_looks_like_what_does_not_exist() {
+        let account = domain::AccountId::new(domain::Timestamp::UNIX_EPOCH);
+        let foreign = Problem::from(Denied::NoGrant { account });
+        assert_eq!((foreign.code, foreign.detail.as_str()), (Code::NotFound, Code::NotFound.help()));
+    }
+}

@@ -1,0 +1,34 @@
+//! `stockade bars`: a recording through the same pipeline as the live feed, as fast as it goes.
+
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use domain::Every;
+use market::ConditionTable;
+
+/// Turn a recording into bars
+#[derive(Args)]
+pub(crate) struct Bars {
+    /// Frames of the feed, one a line; may be compressed (.gz)
+    recording: PathBuf,
+    /// Length of a bar: 1s or 1m
+    #[arg(long, default_value = "1m")]
+    every: Every,
+}
+
+impl Bars {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let shown = self.recording.display();
+        let recording =
+            sandbox::recording::open(&self.recording).with_context(|| format!("{shown} cannot be opened"))?;
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        let counters =
+            connectors::polygon::bars_csv(recording, self.every, &ConditionTable::default(), &mut out)
+                .with_context(|| format!("{shown} cannot be read"))?;
+        out.flush()?;
+        eprintln!("{counters}");
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! The desk, put together: sandbox market, feed, bars, paper venue, gateway.
+//!
+//! The order matters. Prices come before the venue that fills against them, the venue before the gateway that
+//! reconciles with it, the gateway before anybody is let in. Stopping goes the other way round.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use connectors::polygon;
+use domain::{Clock, Every, Money, Permission};
+use market::Market;
+use sandbox::{Generated, Pace, RecordingSource, ServerSettings, Source};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use trading::accounts::NewAccount;
+use trading::{Account, Broker, Gateway, Mode, OrderLimits, PaperSettings, PaperVenue};
+use vault::{ExposeSecret as _, SecretString, Vault};
+
+use crate::home::{Home, Opened};
+use crate::settings::Settings;
+
+/// What the paper accounts' broker is called.
+const PAPER: &str = "paper";
+/// Where the sandbox feed's key is kept, sealed.
+const FEED_KEY: &str = "feed/sandbox/key";
+/// How much of the generated market's past a new desk knows.
+const PAST_MINUTES: u32 = 24 * 60;
+/// How often a router looks after what is unresolved.
+const TICK: Duration = Duration::from_millis(250);
+
+/// A running desk, without its server.
+pub(crate) struct Desk {
+    pub gateway: Gateway,
+    pub market: Market,
+    /// Ends with `stop`, after the last bars are stored.
+    market_task: JoinHandle<()>,
+    feed_task: JoinHandle<()>,
+    sandbox: sandbox::Server,
+    venue: PaperVenue,
+    stop: CancellationToken,
+}
+
+impl Desk {
+    /// Starts everything that works without being asked.
+    ///
+    /// # Errors
+    /// Says which part could not be started.
+    pub(crate) async fn start(home: &Home, settings: &Settings, opened: &Opened) -> anyhow::Result<Self> {
+        let stop = CancellationToken::new();
+        let (db, clock) = (&opened.db, &opened.clock);
+        let vault =
+            Vault::open(db.clone(), home.master_key()?, clock.now()).await.context("the vault stays shut")?;
+        let key = feed_key(&vault, opened).await?;
+
+        let sandbox =
+            start_sandbox(settings, &key, clock, &stop).await.context("the sandbox cannot be started")?;
+        let (market, market_task) =
+            Market::start(market_settings(settings), db.clone(), Arc::clone(clock), stop.clone())
+                .await
+                .context("the stored bars cannot be read")?;
+        if settings.feed.is_none() {
+            remember_the_past(&market, settings.market_seed, clock.as_ref(), stop.clone());
+        }
+        let feed = polygon::Settings::new(sandbox.url(), key);
+        let jitter = u64::from_le_bytes(vault::crypto::random());
+        let feed_task = polygon::start(feed, market.feed("sandbox"), Arc::clone(clock), jitter, stop.clone());
+
+        let paper = PaperSettings { fee_bps: settings.paper.fee_bps, ..PaperSettings::default() };
+        let venue = PaperVenue::open(&home.path("paper.db"), &market, Arc::clone(clock), paper, &stop)
+            .await
+            .context("the paper venue's book cannot be opened")?;
+        let brokers =
+            open_accounts(settings, opened, &venue).await.context("the accounts cannot be opened")?;
+        let limits = OrderLimits {
+            max_notional: Money(settings.orders.max_notional_usd),
+            price_collar: settings.orders.price_collar,
+            fee_bps: settings.paper.fee_bps,
+            ..OrderLimits::default()
+        };
+        let parts = trading::Parts {
+            db: db.clone(),
+            market: market.clone(),
+            clock: Arc::clone(clock),
+            brokers,
+            limits,
+            tick: TICK,
+        };
+        let gateway = Gateway::start(parts, &stop).await?;
+        Ok(Self { gateway, market, market_task, feed_task, sandbox, venue, stop })
+    }
+
+    /// Stops it: no more events, the last bars stored, the venue's book closed.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        for (name, task) in [("feed", self.feed_task), ("market", self.market_task)] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the {name} did not end well");
+            }
+        }
+        self.sandbox.closed().await;
+        self.venue.close().await;
+    }
+}
+
+/// The feed's key: made at the first start, sealed, and shown to nobody but the feed's two ends.
+async fn feed_key(vault: &Vault, opened: &Opened) -> anyhow::Result<SecretString> {
+    if let Some(key) = vault.reveal(FEED_KEY).await.context("the feed's key does not open")? {
+        return Ok(key);
+    }
+    let key = vault::crypto::new_token();
+    let ctx = opened.operator();
+    vault
+        .set(&ctx, Permission::FeedsManage, FEED_KEY, key.clone())
+        .await
+        .context("the feed's key cannot be sealed")?;
+    Ok(key)
+}
+
+async fn start_sandbox(
+    settings: &Settings,
+    key: &SecretString,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
+) -> std::io::Result<sandbox::Server> {
+    let source = match &settings.feed {
+        Some(path) => Source::Recording(RecordingSource {
+            path: path.clone(),
+            pace: Pace::Times(1.0),
+            repeat: true,
+            retime: true,
+        }),
+        None => Source::Generated(Generated { seed: settings.market_seed }),
+    };
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = ServerSettings { listen, key: key.expose_secret().to_owned(), max_connections: 4 };
+    sandbox::Server::start(source, server, Arc::clone(clock), stop.clone()).await
+}
+
+/// A recording may hold any symbol; the generated market has its own.
+fn market_settings(settings: &Settings) -> market::Settings {
+    let mut wanted = market::Settings::new(sandbox::instruments());
+    wanted.learn = settings.feed.is_some();
+    wanted
+}
+
+/// Gives a new desk's charts a past. In the background: nobody waits for it.
+fn remember_the_past(market: &Market, seed: u64, clock: &dyn Clock, stop: CancellationToken) {
+    let (market, now) = (market.clone(), clock.now());
+    tokio::task::spawn_blocking(move || {
+        for symbol in market.symbols() {
+            let mut past: Vec<(Every, Vec<domain::Bar>)> = Every::ALL.map(|every| (every, Vec::new())).into();
+            if stop.is_cancelled() {
+                return;
+            }
+            for (every, bar) in sandbox::history(seed, &symbol, now, PAST_MINUTES) {
+                if let Some((_, bars)) = past.iter_mut().find(|(one, _)| *one == every) {
+                    bars.push(bar);
+                }
+            }
+            for (every, bars) in past {
+                market.seed(&symbol, every, bars);
+            }
+        }
+    });
+}
+
+/// All accounts with their brokers; a desk without any gets its first paper account.
+async fn open_accounts(
+    settings: &Settings,
+    opened: &Opened,
+    venue: &PaperVenue,
+) -> anyhow::Result<Vec<(Account, Arc<dyn Broker>)>> {
+    let mut accounts = trading::accounts::list(&opened.db).await?;
+    if accounts.is_empty() {
+        let first = NewAccount {
+            name: "Paper".into(),
+            broker: PAPER.into(),
+            mode: Mode::Paper,
+            currency: "USD".into(),
+        };
+        accounts.push(trading::accounts::open(&opened.db, &opened.operator(), first).await?);
+    }
+    let mut brokers = Vec::new();
+    for account in accounts {
+        anyhow::ensure!(
+            account.broker == PAPER,
+            "account {}: there is no broker {:?}",
+            account.name,
+            account.broker
+        );
+        // Not only when it is new: the desk may have been stopped between the two.
+        venue.open_account(account.id, Money(settings.paper.cash_usd)).await?;
+        let broker = venue.broker(account.id);
+        brokers.push((account, broker));
+    }
+    Ok(brokers)
+}

@@ -1,0 +1,157 @@
+//! The desk's home folder: its database, its keys, its certificate, its settings.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use audit::{Anchors, Chain};
+use domain::{Clock, Context, SystemClock};
+use identity::{Hashing, Identity};
+use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::process::{Resource, Rlimit, setrlimit, umask};
+use storage::Database;
+use vault::{MASTER_KEY_FILE, MasterKey, SigningKey};
+
+use crate::settings::Settings;
+
+/// Where everything of one desk is.
+pub(crate) struct Home {
+    folder: PathBuf,
+}
+
+/// Held while the desk runs: a second one on the same home would send orders too.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// Files of this program are for its own user, and its memory is not written to disk when it crashes.
+pub(crate) fn close_to_others() {
+    umask(Mode::RWXG | Mode::RWXO);
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        eprintln!("stockade: core dumps cannot be switched off: {error}");
+    }
+}
+
+impl Home {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// A file or folder in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The folder itself, as given.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes the folder, if it is not there.
+    pub(crate) fn create(&self) -> anyhow::Result<()> {
+        let shown = self.folder.display();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .with_context(|| format!("the home folder {shown} cannot be made"))?;
+        let mode = std::fs::metadata(&self.folder)
+            .with_context(|| format!("the home folder {shown} cannot be read"))?
+            .permissions()
+            .mode();
+        if mode & 0o077 != 0 {
+            bail!(
+                "the home folder {shown} is open to other users (mode {:o}); it holds keys: chmod 700 {shown}",
+                mode & 0o777
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses when no desk ever ran here, so that a mistyped folder does not become a new, empty desk.
+    pub(crate) fn require(&self) -> anyhow::Result<()> {
+        if self.path(MASTER_KEY_FILE).exists() || std::env::var_os(MASTER_KEY).is_some() {
+            return Ok(());
+        }
+        bail!("there is no desk in {}; say where it is with --home or STOCKADE_HOME", self.folder.display())
+    }
+
+    /// Locks the home for one running desk.
+    pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
+        let path = self.path("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                bail!("another desk is running on the home folder {}", self.folder.display())
+            }
+            Err(error) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+        }
+    }
+
+    /// The settings of the file `stockade.toml` and of the environment.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        Settings::read(&self.path("stockade.toml"))
+    }
+
+    /// The key that everything sealed depends on: from the environment, else from its file.
+    pub(crate) fn master_key(&self) -> anyhow::Result<MasterKey> {
+        if let Ok(text) = std::env::var(MASTER_KEY) {
+            return MasterKey::from_text(&text).with_context(|| format!("{MASTER_KEY} is no master key"));
+        }
+        Ok(MasterKey::open_or_create(&self.path(MASTER_KEY_FILE))?)
+    }
+
+    /// Opens the database with its audit log.
+    pub(crate) async fn open(&self, settings: &Settings) -> anyhow::Result<Opened> {
+        let signing = SigningKey::open_or_create(&self.folder)?;
+        let url = match settings.database_url() {
+            Some(url) => url.to_owned(),
+            None => format!("sqlite:{}", self.path("stockade.db").display()),
+        };
+        let chain = Arc::new(Chain::new(signing.clone()));
+        let db = Database::open(&url, Some(chain)).await.context("the database cannot be opened")?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Ok(Opened {
+            identity: Identity::new(db.clone(), Arc::clone(&clock), Hashing::default()),
+            anchors: Anchors::new(self.path(audit::ANCHORS_FILE)),
+            db,
+            signing,
+            clock,
+        })
+    }
+
+    /// Opens an existing desk for a command.
+    pub(crate) async fn visit(&self) -> anyhow::Result<Opened> {
+        self.require()?;
+        self.open(&self.settings()?).await
+    }
+}
+
+const MASTER_KEY: &str = "STOCKADE_MASTER_KEY";
+
+/// An open desk, before anything runs.
+pub(crate) struct Opened {
+    pub db: Database,
+    pub identity: Identity,
+    pub signing: SigningKey,
+    pub anchors: Anchors,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Opened {
+    /// Whoever runs this command.
+    pub(crate) fn operator(&self) -> Context {
+        let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();
+        Context::operator(name.filter(|name| !name.is_empty()), self.clock.now())
+    }
+}

@@ -1,0 +1,100 @@
+//! What can be set: in `stockade.toml` in the home folder, or by environment variables with the prefix `STOCKADE_`.
+//!
+//! The desk never writes the file. A key that does not exist is refused: it was meant to do something.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use domain::Decimal;
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+/// Variables with the prefix that are read elsewhere, by this program or its tests.
+const ELSEWHERE: &[&str] = &["home", "master_key", "log", "shared", "test_postgres"];
+
+/// All settings, with their defaults.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How browsers reach the desk, as `https://desk.example`; else `https://localhost` and the port.
+    pub public_url: Option<String>,
+    /// `postgres://…`; else a SQLite file in the home folder. Holds a password.
+    database_url: Option<SecretString>,
+    /// A recording to replay in place of the generated market.
+    pub feed: Option<PathBuf>,
+    /// Which market is generated.
+    pub market_seed: u64,
+    /// The paper account that is opened first.
+    pub paper: Paper,
+    /// What one order may be.
+    pub orders: Orders,
+}
+
+/// The first paper account.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paper {
+    /// What it starts with, in USD.
+    pub cash_usd: Decimal,
+    /// What the paper venue takes of every fill.
+    pub fee_bps: Decimal,
+}
+
+/// Limits of a single order.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Orders {
+    /// Most that one order may be worth.
+    pub max_notional_usd: Decimal,
+    /// How far a limit price may be from the market, as a fraction of it.
+    pub price_collar: Decimal,
+}
+
+/// The defaults, without what has none.
+#[derive(Serialize)]
+struct Defaults {
+    listen: &'static str,
+    market_seed: u64,
+    paper: Paper,
+    orders: Orders,
+}
+
+impl Settings {
+    /// Reads the file, if there is one, and the environment, which wins.
+    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
+        let limits = trading::OrderLimits::default();
+        let defaults = Defaults {
+            listen: "127.0.0.1:8443",
+            market_seed: 1,
+            paper: Paper { cash_usd: Decimal::from(100_000), fee_bps: limits.fee_bps },
+            orders: Orders { max_notional_usd: limits.max_notional.0, price_collar: limits.price_collar },
+        };
+        // DATABASE_URL and FEED are what other programs and `make` call them.
+        let common = Env::raw().only(&["DATABASE_URL", "FEED"]).ignore_empty();
+        let own = Env::prefixed("STOCKADE_").ignore(ELSEWHERE).split("__");
+        Figment::from(Serialized::defaults(defaults))
+            .merge(Toml::file_exact(file))
+            .merge(common)
+            .merge(own)
+            .extract()
+            .with_context(|| format!("the settings ({}, environment) are not right", file.display()))
+    }
+
+    /// The address of the database, when it is not a file in the home folder.
+    pub(crate) fn database_url(&self) -> Option<&str> {
+        self.database_url.as_ref().map(|url| url.expose_secret())
+    }
+
+    /// How browsers reach the desk when it listens on `port`.
+    pub(crate) fn public_url(&self, port: u16) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("https://localhost:{port}"),
+        }
+    }
+}

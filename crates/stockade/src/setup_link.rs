@@ -1,0 +1,31 @@
+//! `stockade setup-link`: the one-time link that makes the first owner.
+
+use std::fmt::Write as _;
+
+use secrecy::ExposeSecret as _;
+
+use crate::home::{Home, Opened};
+
+pub(crate) async fn run(home: &Home) -> anyhow::Result<()> {
+    let opened = home.visit().await?;
+    let settings = home.settings()?;
+    match issue(&opened, &settings.public_url(settings.listen.port())).await? {
+        Some(link) => print!("{link}"),
+        None => println!("The desk has an owner. `stockade user invite NAME` makes a new link for a person."),
+    }
+    opened.db.close().await;
+    Ok(())
+}
+
+/// A new link, in words; `None` when there is an owner. Links from before stop working.
+pub(crate) async fn issue(opened: &Opened, public_url: &str) -> anyhow::Result<Option<String>> {
+    let Some(code) = opened.identity.issue_setup_code().await? else { return Ok(None) };
+    let minutes = (code.expires_at.duration_since(opened.clock.now()).as_secs() + 59) / 60;
+    let mut link = String::new();
+    writeln!(
+        link,
+        "Set up the first owner (once, within {minutes} minutes): {public_url}/set-up?code={}",
+        code.code.expose_secret()
+    )?;
+    Ok(Some(link))
+}
