@@ -115,19 +115,19 @@ pub struct MalformedFrame;
 ///
 /// # Errors
 /// The frame is no JSON array. Then nothing was given.
-pub fn read<'a>(frame: &'a str, mut take: impl FnMut(Result<Event<'a>, Kind>)) -> Result<(), MalformedFrame> {
+pub fn read(frame: &str, mut take: impl FnMut(Result<Event<'_>, Kind>)) -> Result<(), MalformedFrame> {
     if is_deep(frame.as_bytes()) {
         return Err(MalformedFrame);
     }
-    if let Ok(events) = sonic_rs::from_str::<Vec<Event<'a>>>(frame) {
+    if let Ok(events) = sonic_rs::from_str::<Vec<Event<'_>>>(frame) {
         events.into_iter().for_each(|event| take(Ok(event)));
         return Ok(());
     }
     // Something in it is wrong: one event, or all of it.
-    let parts: Vec<LazyValue<'a>> = sonic_rs::from_str(frame).map_err(|_| MalformedFrame)?;
+    let parts: Vec<LazyValue<'_>> = sonic_rs::from_str(frame).map_err(|_| MalformedFrame)?;
     for part in &parts {
-        let Cow::Borrowed(text) = part.as_raw_cow() else { return Err(MalformedFrame) };
-        take(sonic_rs::from_str::<Event<'a>>(text).map_err(|_| why_not(text)));
+        let text = part.as_raw_str();
+        take(sonic_rs::from_str::<Event<'_>>(text).map_err(|_| why_not(text)));
     }
     Ok(())
 }
