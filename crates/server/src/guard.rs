@@ -179,6 +179,8 @@ pub(crate) fn is_own(desk: &Desk, headers: &HeaderMap) -> bool {
     }
     match text(header::ORIGIN) {
         None => true,
+        // A form on a page that sends no referrer calls its origin null; the browser's other word counts then.
+        Some("null") => site == Some("same-origin"),
         Some(origin) if origin == desk.public_url.as_ref() => true,
         // The same desk under another of its names, such as 127.0.0.1 for localhost.
         Some(origin) => text(header::HOST).is_some_and(|host| origin.strip_prefix("https://") == Some(host)),
