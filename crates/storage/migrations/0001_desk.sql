@@ -47,6 +47,7 @@ CREATE TABLE sign_in_failures (
 );
 CREATE INDEX sign_in_failures_by_name ON sign_in_failures (username_key, address, at);
 CREATE INDEX sign_in_failures_by_address ON sign_in_failures (address, at);
+CREATE INDEX sign_in_failures_by_time ON sign_in_failures (at);
 
 -- Secrets ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,101 @@
+//! Refusals, by what was asked for.
+
+use std::time::Duration;
+
+use domain::{Denied, Role};
+use storage::StorageError;
+
+use crate::{PasswordRule, UsernameRule};
+
+/// Why somebody could not sign in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No such name, another password, an invitation not taken up, or a disabled person: it is not said which.
+    #[error("user name and password do not go together")]
+    Failed,
+    /// Too many wrong guesses from this place, for this name or for many. The password was not even looked at.
+    #[error("too many failed attempts; try again in {} seconds", retry_after.as_secs().max(1))]
+    TooMany {
+        /// When the next one counts.
+        retry_after: Duration,
+    },
+    /// More sign-ins are waiting than can be worked through.
+    #[error("too many people are signing in at this moment; try again in a few seconds")]
+    Busy,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why an invitation, or the first owner's set-up, could not be taken up. The code is used up by success only.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// The code was never given out, was used, was replaced by a newer one, or has expired.
+    #[error("the link is not valid: it was used already, was replaced by a newer one, or has expired")]
+    CodeInvalid,
+    /// Field `username`.
+    #[error(transparent)]
+    UsernameInvalid(#[from] UsernameRule),
+    /// Field `username`: somebody has it, in this or another spelling.
+    #[error("somebody has this user name already")]
+    UsernameTaken,
+    /// Field `display_name`: 1 to 100 characters, none of them a control character.
+    #[error("a name has 1 to 100 characters on one line")]
+    DisplayNameInvalid,
+    /// Field `password`.
+    #[error(transparent)]
+    Password(#[from] PasswordRule),
+    /// More password hashes are waiting than can be worked through.
+    #[error("too many people are signing in at this moment; try again in a few seconds")]
+    Busy,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why something could not be done to a person, their roles or their grants. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    /// The caller lacks a permission, or access to the account.
+    #[error(transparent)]
+    Denied(Denied),
+    /// There is no such person.
+    #[error("there is no such person")]
+    NotFound,
+    /// There is no such account.
+    #[error("there is no such account")]
+    AccountNotFound,
+    /// Field `username`.
+    #[error(transparent)]
+    UsernameInvalid(#[from] UsernameRule),
+    /// Field `username`: somebody has it, in this or another spelling.
+    #[error("somebody has this user name already")]
+    UsernameTaken,
+    /// Field `display_name`: 1 to 100 characters, none of them a control character.
+    #[error("a name has 1 to 100 characters on one line")]
+    DisplayNameInvalid,
+    /// Field `status`: only `active` and `disabled` can be asked for.
+    #[error("a person can be made active or disabled")]
+    StatusInvalid,
+    /// Field `roles`: the role allows something that the caller may not do, so the caller can neither give nor take it.
+    #[error("the role {role} allows more than you may do yourself")]
+    MoreThanOwn {
+        /// Which.
+        role: Role,
+    },
+    /// The person may do something that the caller may not.
+    #[error("this person may do more than you; somebody who may as much has to do it")]
+    Outranked,
+    /// The desk would be left without an active owner.
+    #[error("this is the last active owner; make somebody else an owner first")]
+    LastOwner,
+    /// A disabled person cannot be invited.
+    #[error("this person is disabled; make them active first")]
+    Disabled,
+    /// The same Idempotency-Key came with another request before.
+    #[error("the same Idempotency-Key was used for another request")]
+    OnceConflict,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}

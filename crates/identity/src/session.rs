@@ -1,0 +1,296 @@
+//! Getting in, staying in, getting out.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use domain::{
+    AuditEntry, Context, Credential, Outcome, PermissionSet, RequestId, SessionId, Timestamp, UserId,
+};
+use serde_json::json;
+use storage::{StorageError, Tx};
+use vault::{ExposeSecret as _, SecretString, crypto};
+
+use crate::Identity;
+use crate::error::SignInError;
+use crate::password::Verified;
+use crate::store::{self, Login, SessionKey, StoredSession};
+use crate::throttle::{self, Guess};
+use crate::user::{User, UserStatus};
+use crate::username::Username;
+
+/// A session ends when it was not used for this long.
+pub const IDLE: Duration = Duration::from_secs(60 * 60);
+/// A session ends this long after it began, used or not.
+pub const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);
+/// A use is noted at most this often: it is a durable write.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+/// Sessions older than this are forgotten at the next sign-in of the same person.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A signed-in browser or program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id; not the secret in its cookie.
+    pub id: SessionId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used_at: Timestamp,
+    /// When it ends if it is not used any more.
+    pub idle_expires_at: Timestamp,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+}
+
+/// A request of a signed-in person.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// The person, as of now.
+    pub user: User,
+    /// The session.
+    pub session: Session,
+    /// What they may do, as of now.
+    pub ctx: Context,
+}
+
+/// A sign-in that succeeded.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// What goes into the cookie. It is stored nowhere and cannot be had again.
+    pub token: SecretString,
+    /// The new session.
+    pub authenticated: Authenticated,
+}
+
+impl Identity {
+    /// Signs a person in; a new session each time.
+    ///
+    /// For an unknown name, a person who may not sign in and a wrong password, the same is done and the same is
+    /// answered.
+    ///
+    /// # Errors
+    /// See [`SignInError`].
+    pub async fn sign_in(
+        &self,
+        ctx: &Context,
+        username: &str,
+        password: &SecretString,
+        user_agent: Option<&str>,
+    ) -> Result<SignedIn, SignInError> {
+        let place = self.hasher.queue().map_err(|_| SignInError::Busy)?;
+        // What cannot be a name is looked up all the same; no stored name has a question mark in it.
+        let key = Username::new(username).map_or_else(|_| "?".to_owned(), |name| name.key);
+        let source = throttle::source(ctx.address);
+        self.count_guess(ctx, &key, &source).await?;
+
+        let login = store::login(&mut *self.db.read().await?, &key).await?;
+        let stored = login.as_ref().and_then(|login| login.password_hash.clone());
+        let verified = place.verify(password, stored).await;
+
+        let attempt = Attempt { key, source, login, verified, user_agent: user_agent.map(cut) };
+        let token = crypto::new_token();
+        let token_hash = hash_of(token.expose_secret());
+        let session = self.finish_sign_in(ctx, attempt, token_hash).await?.ok_or(SignInError::Failed)?;
+        let authenticated = authenticated(session, ctx.address, ctx.request_id, ctx.at);
+        Ok(SignedIn { token, authenticated })
+    }
+
+    /// Counts the guess in a commit of its own, before anything is compared.
+    async fn count_guess(&self, ctx: &Context, key: &str, source: &str) -> Result<(), SignInError> {
+        let (ctx, key, source) = (ctx.clone(), key.to_owned(), source.to_owned());
+        let guess = self.db.write(move |tx| {
+            Box::pin(async move {
+                let guess = throttle::count(tx.sql(), &key, &source, ctx.at).await?;
+                if let Guess::Refused { first: true, .. } = guess {
+                    let entry = AuditEntry::by(&ctx, "session.started").ended(Outcome::Refused);
+                    tx.record(entry.with(json!({ "reason": "too many failed attempts" })));
+                }
+                Ok::<_, StorageError>(guess)
+            })
+        });
+        match guess.await? {
+            Guess::Counted => Ok(()),
+            Guess::Refused { retry_after, .. } => Err(SignInError::TooMany { retry_after }),
+        }
+    }
+
+    async fn finish_sign_in(
+        &self,
+        ctx: &Context,
+        attempt: Attempt,
+        token_hash: String,
+    ) -> Result<Option<StoredSession>, StorageError> {
+        let ctx = ctx.clone();
+        let done = self.db.write(move |tx| {
+            Box::pin(async move {
+                match attempt.outcome(tx).await? {
+                    Ok(user) => begin_session(tx, &ctx, user, &attempt, &token_hash).await.map(Some),
+                    Err(reason) => {
+                        let mut entry = AuditEntry::by(&ctx, "session.started").ended(Outcome::Failed);
+                        // Never what was typed as the name: people type passwords there.
+                        if let Some(login) = &attempt.login {
+                            entry = entry.on("user", login.id);
+                        }
+                        tx.record(entry.with(json!({ "reason": reason })));
+                        Ok(None)
+                    }
+                }
+            })
+        });
+        done.await
+    }
+
+    /// Who asks, by the value of the cookie; `None` when it is no session, or one that has ended.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn authenticate(
+        &self,
+        token: &str,
+        address: Option<IpAddr>,
+        request_id: RequestId,
+    ) -> Result<Option<Authenticated>, StorageError> {
+        let now = self.clock.now();
+        let Some(session) = self.live(&SessionKey::TokenHash(hash_of(token)), now).await? else {
+            return Ok(None);
+        };
+        let noted_at = session.last_used_at;
+        if let Some(due) = now.checked_sub(NOTED_EVERY).ok().filter(|due| noted_at <= *due) {
+            let id = session.id;
+            let noted =
+                self.db.write(move |tx| Box::pin(async move { store::touch(tx.sql(), id, now, due).await }));
+            // A full disk must not sign people out: the session then ends a little early, and reads go on.
+            if let Err(e) = noted.await {
+                tracing::warn!(error = %e, "the use of a session could not be noted");
+            }
+        }
+        Ok(Some(authenticated(session, address, request_id, now)))
+    }
+
+    /// Whether a session still stands, and what its person may do now; for connections that stay open. Does not
+    /// count as use.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn recheck(
+        &self,
+        session: SessionId,
+        address: Option<IpAddr>,
+        request_id: RequestId,
+    ) -> Result<Option<Authenticated>, StorageError> {
+        let now = self.clock.now();
+        let session = self.live(&SessionKey::Id(session), now).await?;
+        Ok(session.map(|session| authenticated(session, address, request_id, now)))
+    }
+
+    async fn live(&self, key: &SessionKey, now: Timestamp) -> Result<Option<StoredSession>, StorageError> {
+        let session = store::session(&mut *self.db.read().await?, key).await?;
+        Ok(session.filter(|session| {
+            now < later(session.created_at, ABSOLUTE) && now < later(session.last_used_at, IDLE)
+        }))
+    }
+
+    /// Ends the caller's session. Without one, nothing is done.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sign_out(&self, ctx: &Context) -> Result<(), StorageError> {
+        let Credential::Session(id) = ctx.credential else { return Ok(()) };
+        let ctx = ctx.clone();
+        let done = self.db.write(move |tx| {
+            Box::pin(async move {
+                if store::end_session(tx.sql(), id, ctx.at).await? {
+                    tx.record(AuditEntry::by(&ctx, "session.ended").on("session", id));
+                }
+                Ok(())
+            })
+        });
+        done.await
+    }
+}
+
+/// What is known when the hash is done.
+struct Attempt {
+    key: String,
+    source: String,
+    login: Option<Login>,
+    verified: Verified,
+    user_agent: Option<String>,
+}
+
+impl Attempt {
+    /// Who it is, or why not. Asked inside the transaction: the person may have changed while the hash was computed.
+    async fn outcome(&self, tx: &mut Tx) -> Result<Result<UserId, &'static str>, StorageError> {
+        let Some(login) = &self.login else { return Ok(Err("unknown name")) };
+        let now = store::login(tx.sql(), &self.key).await?;
+        let unchanged = now.as_ref().is_some_and(|now| {
+            now.id == login.id && now.status == UserStatus::Active && now.password_hash == login.password_hash
+        });
+        Ok(match login.status {
+            UserStatus::Disabled => Err("disabled"),
+            UserStatus::Invited => Err("invitation not taken up"),
+            UserStatus::Active if !self.verified.matches => Err("wrong password"),
+            UserStatus::Active if !unchanged => Err("changed meanwhile"),
+            UserStatus::Active => Ok(login.id),
+        })
+    }
+}
+
+async fn begin_session(
+    tx: &mut Tx,
+    ctx: &Context,
+    user: UserId,
+    attempt: &Attempt,
+    token_hash: &str,
+) -> Result<StoredSession, StorageError> {
+    let id = SessionId::new(ctx.at);
+    throttle::forget(tx.sql(), &attempt.key, &attempt.source).await?;
+    if let Some(hash) = &attempt.verified.rehashed {
+        store::set_password(tx.sql(), user, hash).await?;
+    }
+    store::delete_old_sessions(tx.sql(), user, ctx.at.checked_sub(REMEMBERED).unwrap_or(Timestamp::MIN))
+        .await?;
+    let address = ctx.address.map(|address| address.to_string());
+    store::insert_session(tx.sql(), id, user, token_hash, ctx.at, address, attempt.user_agent.clone())
+        .await?;
+    let mut entry = AuditEntry::by(ctx, "session.started").on("session", id);
+    entry.actor_kind = domain::PrincipalKind::User;
+    entry.actor_id = Some(user.to_string());
+    tx.record(entry.with(json!({ "password_rehashed": attempt.verified.rehashed.is_some() })));
+    let session = store::session(tx.sql(), &SessionKey::Id(id)).await?;
+    session
+        .ok_or_else(|| StorageError::Unreadable { what: "sessions", why: "a new session is gone".to_owned() })
+}
+
+fn authenticated(
+    stored: StoredSession,
+    address: Option<IpAddr>,
+    request_id: RequestId,
+    at: Timestamp,
+) -> Authenticated {
+    let StoredSession { id, user_id, created_at, last_used_at, user } = stored;
+    let permissions = user.roles.iter().fold(PermissionSet::EMPTY, |all, role| all.union(role.permissions()));
+    let grants: BTreeMap<_, _> = user.grants.iter().map(|grant| (grant.account_id, grant.access)).collect();
+    let expires_at = later(created_at, ABSOLUTE);
+    let idle_expires_at = later(last_used_at, IDLE).min(expires_at);
+    Authenticated {
+        ctx: Context::user(user_id, id, permissions, grants, address, request_id, at),
+        session: Session { id, created_at, last_used_at, idle_expires_at, expires_at },
+        user,
+    }
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// What is stored of a random secret. A fast hash is enough: 256 random bits cannot be guessed.
+pub(crate) fn hash_of(secret: &str) -> String {
+    crypto::hex(&crypto::sha256(secret.as_bytes()))
+}
+
+/// What a browser calls itself, as far as it helps to tell sessions apart.
+fn cut(user_agent: &str) -> String {
+    user_agent.chars().filter(|c| !c.is_control()).take(200).collect()
+}

@@ -1,0 +1,128 @@
+//! Slows guessing down without giving anybody the means to lock others out.
+//!
+//! Counted is per name and source, and per source alone; a source is an IPv4 address or an IPv6 network of 64 bits.
+//! A guess is counted, durably, before the password is looked at, so that neither a burst nor a restart gives more of
+//! them; a success takes back what was counted for that name and source. Failures from one source never stop anybody
+//! who comes from another, and nobody who is signed in already.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use domain::{Timestamp, from_micros, micros};
+use storage::{Connection, RowExt as _, StorageError, query};
+
+/// Failures are forgotten after this long.
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Failures in a window for one name from one source.
+const PER_NAME: i64 = 10;
+/// Failures in a window from one source, over all names.
+const PER_SOURCE: i64 = 60;
+/// Names that one source may fail for in a window.
+const NAMES_PER_SOURCE: i64 = 30;
+
+/// Notes in the table that a refusal was recorded; no user name has this character in it.
+const SOURCE_REFUSED: &str = "*";
+
+/// Whether a guess counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guess {
+    /// It was counted; go on.
+    Counted,
+    /// It was not even counted. `first`: nothing was refused to this source for the same reason in this window yet.
+    Refused { retry_after: Duration, first: bool },
+}
+
+/// Where guesses come from.
+pub(crate) fn source(address: Option<IpAddr>) -> String {
+    match address.map(|address| address.to_canonical()) {
+        None => "local".to_owned(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        // Every house has a network of its own, with more addresses than can be counted.
+        Some(IpAddr::V6(address)) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            format!("{}/64", Ipv6Addr::from_bits(network))
+        }
+    }
+}
+
+/// Counts a guess beforehand, or refuses it.
+pub(crate) async fn count(
+    connection: &mut Connection,
+    key: &str,
+    source: &str,
+    now: Timestamp,
+) -> Result<Guess, StorageError> {
+    let since = micros(now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN));
+    query("DELETE FROM sign_in_failures WHERE at <= $1").bind(since).execute(&mut *connection).await?;
+
+    let sql = "SELECT COUNT(*) AS failures, MIN(at) AS oldest FROM sign_in_failures \
+               WHERE username_key = $1 AND address = $2";
+    let row = query(sql).bind(key).bind(source).fetch_one(&mut *connection).await?;
+    let of_name: i64 = row.try_get("failures")?;
+    if PER_NAME <= of_name {
+        // One more row says that the refusal was recorded: a flood must not fill the audit log.
+        let first = of_name == PER_NAME;
+        if first {
+            insert(connection, key, source, now).await?;
+        }
+        return Ok(Guess::Refused { retry_after: wait(row.try_get("oldest")?, now), first });
+    }
+
+    let sql = "SELECT COUNT(*) AS failures, COUNT(DISTINCT username_key) AS names, MIN(at) AS oldest \
+               FROM sign_in_failures WHERE address = $1 AND username_key <> $2";
+    let row = query(sql).bind(source).bind(SOURCE_REFUSED).fetch_one(&mut *connection).await?;
+    let (failures, names): (i64, i64) = (row.try_get("failures")?, row.try_get("names")?);
+    if PER_SOURCE <= failures || (NAMES_PER_SOURCE <= names && of_name == 0) {
+        let sql = "SELECT COUNT(*) AS n FROM sign_in_failures WHERE address = $1 AND username_key = $2";
+        let noted = query(sql).bind(source).bind(SOURCE_REFUSED).fetch_one(&mut *connection).await?;
+        let first = noted.try_get::<i64, _>("n")? == 0;
+        if first {
+            insert(connection, SOURCE_REFUSED, source, now).await?;
+        }
+        return Ok(Guess::Refused { retry_after: wait(row.try_get("oldest")?, now), first });
+    }
+
+    insert(connection, key, source, now).await?;
+    Ok(Guess::Counted)
+}
+
+/// Takes back what was counted for a name and source: the password was right.
+pub(crate) async fn forget(connection: &mut Connection, key: &str, source: &str) -> Result<(), StorageError> {
+    let sql = "DELETE FROM sign_in_failures WHERE username_key = $1 AND address = $2";
+    query(sql).bind(key).bind(source).execute(connection).await?;
+    Ok(())
+}
+
+async fn insert(
+    connection: &mut Connection,
+    key: &str,
+    source: &str,
+    at: Timestamp,
+) -> Result<(), StorageError> {
+    let sql = "INSERT INTO sign_in_failures (username_key, address, at) VALUES ($1, $2, $3)";
+    query(sql).bind(key).bind(source).bind(micros(at)).execute(connection).await?;
+    Ok(())
+}
+
+/// Until the oldest failure is forgotten. Never longer than a window, whatever the clock did in between.
+fn wait(oldest: Option<i64>, now: Timestamp) -> Duration {
+    let oldest = oldest.map_or(now, from_micros);
+    let until = oldest.checked_add(WINDOW).unwrap_or(Timestamp::MAX);
+    Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO).min(WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_an_address_or_the_network_of_a_house() {
+        let of = |text: &str| source(Some(text.parse().unwrap()));
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(of("2001:db8:1:2:ffff::"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1:3::1"), of("2001:db8:1:2::1"));
+        assert_eq!(source(None), "local");
+    }
+}
