@@ -468,9 +468,9 @@ export interface components {
         };
         InvitedUser: {
             user: components["schemas"]["User"];
-            invite_url: string;
+            invite_url: string | null;
             /** Format: date-time */
-            invite_expires_at: string;
+            invite_expires_at: string | null;
         };
         Invite: {
             invite_url: string;
@@ -660,9 +660,9 @@ export interface components {
         };
         PreviewQuote: {
             /** Format: decimal */
-            bid: string;
+            bid: string | null;
             /** Format: decimal */
-            ask: string;
+            ask: string | null;
             /** Format: date-time */
             quote_at: string | null;
         };

@@ -4,6 +4,7 @@ import { answer, api, idempotencyKey, problemOf } from "../../api/client";
 import type { Role } from "../../api/types";
 import { Button, Field } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
+import { Notice } from "../../ui/surface";
 import { Refusal } from "../refusal";
 import { InviteLink } from "./invite-link";
 import { RoleChoice } from "./role-choice";
@@ -55,7 +56,13 @@ export function CreateUser({
     >
       {create.data ? (
         <>
-          <InviteLink url={create.data.invite_url} expiresAt={create.data.invite_expires_at} />
+          {create.data.invite_url ? (
+            <InviteLink url={create.data.invite_url} expiresAt={create.data.invite_expires_at} />
+          ) : (
+            <Notice tone="warn" title="The link was shown before">
+              They exist already. Open them in the list and make a new link.
+            </Notice>
+          )}
           <Button look="primary" className="mt-4 w-full" onClick={onClose}>
             Done
           </Button>

@@ -4,7 +4,7 @@ import { Button, INPUT } from "../../ui/controls";
 import { Check, Copy } from "../../ui/icons";
 
 /** A link that works once, ready to be handed over. */
-export function InviteLink({ url, expiresAt }: { url: string; expiresAt: string }) {
+export function InviteLink({ url, expiresAt }: { url: string; expiresAt: string | null }) {
   const [copied, setCopied] = useState<boolean | null>(null);
   const copy = () =>
     navigator.clipboard.writeText(url).then(
