@@ -143,9 +143,8 @@ impl Feed {
 
     /// Takes a trade in, or counts why not.
     pub fn trade(&mut self, raw: &RawTrade<'_>) {
-        match self.try_trade(raw) {
-            Ok(()) => self.board.counters.tally(Kind::Trade),
-            Err(kind) => self.board.counters.count(kind, || format!("{raw:?}")),
+        if let Err(kind) = self.try_trade(raw) {
+            self.board.counters.count(kind, || format!("{raw:?}"));
         }
     }
 
@@ -174,6 +173,7 @@ impl Feed {
 
     fn put(&mut self, tape: &SharedTape, at_ms: i64, trade: Arc<Trade>) -> Result<(), Kind> {
         let amendment = tape.lock().trade(at_ms, &trade)?;
+        self.board.counters.tally(Kind::Trade);
         if amendment {
             self.board.counters.tally(Kind::Amendment);
         }

@@ -23,11 +23,51 @@ use tape::{Print, Profile, Tape};
 
 /// What the generated market lists.
 const PROFILES: [Profile; 5] = [
-    Profile { symbol: "BTC-USD", price: 62_000.0, daily: 0.028, tick: (1, 2), size: 0.012, trades: 3.0, spread: 2.2 },
-    Profile { symbol: "ETH-USD", price: 2_600.0, daily: 0.034, tick: (1, 2), size: 0.21, trades: 2.4, spread: 1.8 },
-    Profile { symbol: "SOL-USD", price: 148.0, daily: 0.045, tick: (1, 2), size: 2.4, trades: 1.8, spread: 1.4 },
-    Profile { symbol: "XRP-USD", price: 0.58, daily: 0.038, tick: (1, 4), size: 410.0, trades: 1.4, spread: 1.3 },
-    Profile { symbol: "DOGE-USD", price: 0.124, daily: 0.048, tick: (1, 5), size: 1_900.0, trades: 1.1, spread: 1.5 },
+    Profile {
+        symbol: "BTC-USD",
+        price: 62_000.0,
+        daily: 0.028,
+        tick: (1, 2),
+        size: 0.012,
+        trades: 3.0,
+        spread: 2.2,
+    },
+    Profile {
+        symbol: "ETH-USD",
+        price: 2_600.0,
+        daily: 0.034,
+        tick: (1, 2),
+        size: 0.21,
+        trades: 2.4,
+        spread: 1.8,
+    },
+    Profile {
+        symbol: "SOL-USD",
+        price: 148.0,
+        daily: 0.045,
+        tick: (1, 2),
+        size: 2.4,
+        trades: 1.8,
+        spread: 1.4,
+    },
+    Profile {
+        symbol: "XRP-USD",
+        price: 0.58,
+        daily: 0.038,
+        tick: (1, 4),
+        size: 410.0,
+        trades: 1.4,
+        spread: 1.3,
+    },
+    Profile {
+        symbol: "DOGE-USD",
+        price: 0.124,
+        daily: 0.048,
+        tick: (1, 5),
+        size: 1_900.0,
+        trades: 1.1,
+        spread: 1.5,
+    },
 ];
 
 /// The vendor's number of the exchange that all of it happens on.
@@ -67,8 +107,10 @@ pub fn history(seed: u64, symbol: &Symbol, until: Timestamp, minutes: u32) -> Ve
     let rough = (first..exact).filter_map(|minute| Some((Every::Minute, tape.rough_minute(minute)?)));
     let mut bars: Vec<_> = rough.collect();
 
-    let market =
-        Market::new(Settings::learning(ConditionTable::default()), std::sync::Arc::new(ManualClock::new(until)));
+    let market = Market::new(
+        Settings::learning(ConditionTable::default()),
+        std::sync::Arc::new(ManualClock::new(until)),
+    );
     let mut feed = market.feed("history");
     let mut reports = Every::ALL.map(|every| (every, BarReport::new(every)));
     for second in exact * 60..until_second {
@@ -97,7 +139,12 @@ pub(crate) struct Generator {
 impl Generator {
     pub(crate) fn new(seed: u64, from: Timestamp) -> Self {
         let tapes = PROFILES.iter().enumerate().map(|(index, profile)| Tape::new(seed, index, profile));
-        Self { tapes: tapes.collect(), second: from.as_second(), from_ms: from.as_millisecond(), bars: BTreeMap::new() }
+        Self {
+            tapes: tapes.collect(),
+            second: from.as_second(),
+            from_ms: from.as_millisecond(),
+            bars: BTreeMap::new(),
+        }
     }
 
     /// Prepares frames with their times until nobody listens.
@@ -127,23 +174,38 @@ impl Generator {
                 if let Print::Trade(trade) = &print {
                     for length in [1_000, 60_000] {
                         let start_ms = trade.at_ms.div_euclid(length) * length;
-                        self.bars.entry((index, length)).or_insert_with(|| VendorBar::new(start_ms)).add(start_ms, trade);
+                        self.bars
+                            .entry((index, length))
+                            .or_insert_with(|| VendorBar::new(start_ms))
+                            .add(start_ms, trade);
                     }
                 }
                 let due = print.received_ms().div_euclid(FRAME_MS) * FRAME_MS + FRAME_MS;
                 let channel = if matches!(print, Print::Trade(_)) { "XT" } else { "XQ" };
                 let text = print.to_json(pair);
-                events.entry(due).or_default().push(Event { channel: channel.into(), pair: pair.into(), text });
+                events.entry(due).or_default().push(Event {
+                    channel: channel.into(),
+                    pair: pair.into(),
+                    text,
+                });
             }
         }
         let end_ms = (second + 1) * 1_000;
-        let ended: Vec<_> =
-            self.bars.iter().filter(|((_, length), bar)| bar.start_ms + length <= end_ms).map(|(key, _)| *key).collect();
+        let ended: Vec<_> = self
+            .bars
+            .iter()
+            .filter(|((_, length), bar)| bar.start_ms + length <= end_ms)
+            .map(|(key, _)| *key)
+            .collect();
         for key in ended {
             let ((index, length), Some(bar)) = (key, self.bars.remove(&key)) else { continue };
             let (channel, pair) = (if length == 1_000 { "XAS" } else { "XA" }, PROFILES[index].symbol);
             let text = bar.to_json(channel, pair, length);
-            events.entry(end_ms + 150).or_default().push(Event { channel: channel.into(), pair: pair.into(), text });
+            events.entry(end_ms + 150).or_default().push(Event {
+                channel: channel.into(),
+                pair: pair.into(),
+                text,
+            });
         }
         events.into_iter().map(|(due, events)| (due, Frame::of(events))).collect()
     }

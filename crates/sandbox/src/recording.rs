@@ -91,7 +91,8 @@ impl Frame {
                 }
             }
             if round > 0
-                && let Some(id) = value.get("i").map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned))
+                && let Some(id) =
+                    value.get("i").map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned))
             {
                 // Numbers stay numbers: they order the trades of a millisecond.
                 let id = match id.parse::<u64>() {
@@ -136,14 +137,20 @@ impl Player {
     }
 
     /// One run through the recording; when it ended, or `None` when nobody listens or nothing was in it.
-    fn round(&self, round: u64, from_ms: i64, frames: &mpsc::Sender<(i64, Frame)>) -> io::Result<Option<i64>> {
+    fn round(
+        &self,
+        round: u64,
+        from_ms: i64,
+        frames: &mpsc::Sender<(i64, Frame)>,
+    ) -> io::Result<Option<i64>> {
         const MINUTE_MS: i64 = 60_000;
         let mut shift_ms: Option<i64> = None;
         let mut last: Option<i64> = None;
         for line in open(&self.source.path)?.lines() {
             let Some((sent_ms, mut frame)) = Frame::read(&line?) else { continue };
             // A line without a time comes with the one before it.
-            let Some(sent_ms) = sent_ms.or(last.zip(shift_ms).map(|(last, shift)| last - shift)).or(Some(0)) else {
+            let Some(sent_ms) = sent_ms.or(last.zip(shift_ms).map(|(last, shift)| last - shift)).or(Some(0))
+            else {
                 continue;
             };
             let shift = if self.source.retime || round > 0 {

@@ -30,9 +30,10 @@ impl Path {
     /// Busy above 0, calm below: a sum of waves from six hours down to a minute and a half.
     pub(crate) fn mood(&self, second: f64) -> f64 {
         let waves = [(6.0 * 3_600.0, 0.40), (3_600.0, 0.40), (600.0, 0.40), (90.0, 0.25)];
-        let sum = waves.iter().zip(VOLATILITY..).map(|((period, share), level)| {
-            share * self.noise.wave(level, second, *period)
-        });
+        let sum = waves
+            .iter()
+            .zip(VOLATILITY..)
+            .map(|((period, share), level)| share * self.noise.wave(level, second, *period));
         sum.sum()
     }
 
@@ -58,7 +59,11 @@ impl Path {
         if self.minute.0 != minute {
             self.minute = (minute, self.seconds_of(minute));
         }
-        usize::try_from(second.rem_euclid(60)).ok().and_then(|index| self.minute.1.get(index)).copied().unwrap_or_default()
+        usize::try_from(second.rem_euclid(60))
+            .ok()
+            .and_then(|index| self.minute.1.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The sixty seconds of a minute and the first of the next.
@@ -67,8 +72,9 @@ impl Path {
         let deviation = self.second_deviation(minute * 60);
         let noise = self.noise;
         // Half of the way that a second goes is what the flow has pushed.
-        let steps = (minute * 60..minute * 60 + 60)
-            .map(|second| deviation * (0.8 * noise.normal(SECOND, second) + 0.6 * self.flow(seconds(second))));
+        let steps = (minute * 60..minute * 60 + 60).map(|second| {
+            deviation * (0.8 * noise.normal(SECOND, second) + 0.6 * self.flow(seconds(second)))
+        });
         bridge(from, to, steps.collect())
     }
 
@@ -77,8 +83,9 @@ impl Path {
         if self.day.0 != day {
             let first = day * MINUTES_PER_DAY;
             let deviation = self.daily / 1_440.0_f64.sqrt();
-            let steps = (first..first + MINUTES_PER_DAY)
-                .map(|minute| deviation * self.volatility(seconds(minute * 60)) * self.noise.normal(MINUTE, minute));
+            let steps = (first..first + MINUTES_PER_DAY).map(|minute| {
+                deviation * self.volatility(seconds(minute * 60)) * self.noise.normal(MINUTE, minute)
+            });
             self.day = (day, bridge(self.day_start(day), self.day_start(day + 1), steps.collect()));
         }
         let index = usize::try_from(minute.rem_euclid(MINUTES_PER_DAY)).ok();

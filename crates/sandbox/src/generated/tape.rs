@@ -159,7 +159,11 @@ impl Tape {
                     break;
                 }
                 let step = 1 + millis(stream.unit()) % 3;
-                top = if is_buy { Top { ask: top.ask + step, ..top } } else { Top { bid: (top.bid - step).max(1), ..top } };
+                top = if is_buy {
+                    Top { ask: top.ask + step, ..top }
+                } else {
+                    Top { bid: (top.bid - step).max(1), ..top }
+                };
                 prints.push(self.quote(top, (at_ms, at_ms + delay_ms), &mut stream));
                 shown = Some(top);
             }
@@ -175,7 +179,8 @@ impl Tape {
         let high = points.iter().map(|point| tick(*point)).max()?;
         let low = points.iter().map(|point| tick(*point)).min()?;
         let mood = self.path.mood(seconds(minute * 60 + 30));
-        let flow: f64 = (0..6).map(|part| self.path.flow(seconds(minute * 60 + part * 10))).sum::<f64>() / 6.0;
+        let flow: f64 =
+            (0..6).map(|part| self.path.flow(seconds(minute * 60 + part * 10))).sum::<f64>() / 6.0;
         let mut stream = self.noise.stream(ROUGH, minute);
 
         let trades = (self.profile.trades * 60.0 * (mood * 1.2).exp() * 1.15).max(1.0).round();

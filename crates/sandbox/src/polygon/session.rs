@@ -44,13 +44,15 @@ impl Topics {
     const CHANNELS: [&str; 5] = ["XT", "XQ", "XA", "XAS", "XL2"];
 
     fn is_valid(topic: &str) -> bool {
-        topic.split_once('.').is_some_and(|(channel, pair)| Self::CHANNELS.contains(&channel) && !pair.is_empty())
+        topic
+            .split_once('.')
+            .is_some_and(|(channel, pair)| Self::CHANNELS.contains(&channel) && !pair.is_empty())
     }
 
     fn has(&self, channel: &str, pair: &str) -> bool {
-        self.0.iter().any(|topic| {
-            topic.split_once('.').is_some_and(|(c, p)| c == channel && (p == "*" || p == pair))
-        })
+        self.0
+            .iter()
+            .any(|topic| topic.split_once('.').is_some_and(|(c, p)| c == channel && (p == "*" || p == pair)))
     }
 
     /// What of a frame the client wants; `None` when that is nothing.
@@ -110,7 +112,8 @@ async fn serve(shared: &Arc<Shared>, socket: &mut Socket) -> Result<(), Error> {
         return say(socket, "max_connections", "Maximum number of connections exceeded.").await;
     };
     say(socket, "auth_success", "authenticated").await?;
-    let mut session = Session { shared, topics: Topics::default(), counted: false, silent: false, to_drop: 0 };
+    let mut session =
+        Session { shared, topics: Topics::default(), counted: false, silent: false, to_drop: 0 };
     let served = session.run(socket, &mut orders, &too_slow).await;
     session.count(false);
     served
@@ -267,7 +270,8 @@ async fn drop_slow(socket: &mut Socket) -> Result<(), Error> {
 fn ask(next: Option<Result<Message, Error>>) -> Result<Option<Ask>, Error> {
     match next {
         Some(Ok(Message::Text(text))) => Ok(Some(
-            serde_json::from_str(&text).unwrap_or_else(|_| Ask { action: text.to_string(), params: String::new() }),
+            serde_json::from_str(&text)
+                .unwrap_or_else(|_| Ask { action: text.to_string(), params: String::new() }),
         )),
         Some(Ok(Message::Close(_))) | None => Err(Error::ConnectionClosed),
         Some(Ok(_)) => Ok(None),
