@@ -71,8 +71,7 @@ export function Table<Row extends RowData>({
     overscan: 8,
   });
   const items = virtual.getVirtualItems();
-  const inSight =
-    shown.length > DRAWN_WHOLE ? items.flatMap((item) => shown[item.index] ?? []) : shown;
+  const inSight = shown.length > DRAWN_WHOLE ? items.map((item) => item.index) : shown.keys();
   const above = items[0]?.start ?? 0;
   const below = items.length > 0 ? virtual.getTotalSize() - (items.at(-1)?.end ?? 0) : 0;
 
@@ -127,18 +126,24 @@ export function Table<Row extends RowData>({
         </thead>
         <tbody>
           {above > 0 && <Spacer px={above} columns={columns.length} />}
-          {inSight.map((row) => (
-            <tr key={row.id} className="hover:bg-raised/70">
-              {row.getAllCells().map((cell) => (
-                <td
-                  key={cell.id}
-                  className={`h-10 border-b border-line/60 px-2 py-1 ${place(cell.column.columnDef.meta)}`}
-                >
-                  <table.FlexRender cell={cell} />
-                </td>
-              ))}
-            </tr>
-          ))}
+          {[...inSight].map((index) => {
+            const row = shown[index];
+            return (
+              row && (
+                // Counted from 1, the header's row first: the rows around it may not be in the page.
+                <tr key={row.id} aria-rowindex={index + 2} className="hover:bg-raised/70">
+                  {row.getAllCells().map((cell) => (
+                    <td
+                      key={cell.id}
+                      className={`h-10 border-b border-line/60 px-2 py-1 ${place(cell.column.columnDef.meta)}`}
+                    >
+                      <table.FlexRender cell={cell} />
+                    </td>
+                  ))}
+                </tr>
+              )
+            );
+          })}
           {below > 0 && <Spacer px={below} columns={columns.length} />}
         </tbody>
       </table>
