@@ -143,10 +143,29 @@ struct State {
     next_seq: i64,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Holdings {
     cash: Money,
     positions: FxHashMap<Symbol, Quantity>,
+    /// What open buy orders may still cost, without fees.
+    buying: Money,
+    /// Units that open sell orders may still deliver.
+    selling: FxHashMap<Symbol, Quantity>,
+}
+
+impl Holdings {
+    /// Holds back what a quantity of an order needs.
+    fn hold(&mut self, order: &Resting, quantity: Quantity) {
+        match order.side {
+            Side::Buy => self.buying += order.reserve_price * quantity,
+            Side::Sell => *self.selling.entry(order.symbol.clone()).or_default() += quantity,
+        }
+    }
+
+    /// Gives it back.
+    fn release(&mut self, order: &Resting, quantity: Quantity) {
+        self.hold(order, -quantity);
+    }
 }
 
 impl State {
@@ -167,6 +186,9 @@ impl State {
         }
         for (account, symbol, quantity) in store::positions(&mut connection).await? {
             accounts.entry(account).or_default().positions.insert(symbol, quantity);
+        }
+        for order in matcher.orders() {
+            accounts.entry(order.account).or_default().hold(order, order.leaves());
         }
         let next_seq = store::last_seq(&mut connection).await? + 1;
         Ok(Self { matcher, accounts, next_seq })
@@ -304,12 +326,17 @@ impl Floor {
             time_in_force: request.time_in_force,
             quantity: request.quantity,
             limit_price: request.limit_price,
+            reserve_price: request
+                .limit_price
+                .or(self.state.matcher.ask(&request.symbol))
+                .unwrap_or_default(),
             filled: Quantity::ZERO,
             queue_ahead: Quantity::ZERO,
             placed_at: now,
         };
         let acknowledged = OrderEvent::Acknowledged { broker_order_id: id.clone() };
         told.push(event(&resting, acknowledged));
+        self.state.accounts.entry(resting.account).or_default().hold(&resting, resting.quantity);
         let matches = self.state.matcher.place(resting, rows);
         self.book(rows, told, matches, now);
         Ok(id)
@@ -340,7 +367,7 @@ impl Floor {
         match request.side {
             Side::Sell => {
                 let held = holdings.positions.get(&request.symbol).copied().unwrap_or_default();
-                let free = held - self.state.matcher.selling(order.account, &request.symbol);
+                let free = held - holdings.selling.get(&request.symbol).copied().unwrap_or_default();
                 if request.quantity > free {
                     return Err(format!("insufficient quantity: {free} available"));
                 }
@@ -349,7 +376,7 @@ impl Floor {
                 let ask = self.state.matcher.ask(&request.symbol);
                 let price = request.limit_price.or(ask).unwrap_or_default();
                 let cost = self.with_fee(price * request.quantity);
-                let free = holdings.cash - self.with_fee(self.state.matcher.buying(order.account));
+                let free = holdings.cash - self.with_fee(holdings.buying);
                 if cost > free {
                     return Err(format!("insufficient buying power: {} available", free.0.round_dp(2)));
                 }
@@ -378,6 +405,7 @@ impl Floor {
                 at: now,
             };
             let holdings = self.state.accounts.entry(order.account).or_default();
+            holdings.release(&order, quantity);
             let position = holdings.positions.entry(order.symbol.clone()).or_default();
             match order.side {
                 Side::Buy => {
@@ -398,6 +426,7 @@ impl Floor {
     }
 
     fn end(&mut self, rows: &mut Rows, told: &mut Vec<Told>, resting: &Resting, status: VenueStatus) {
+        self.state.accounts.entry(resting.account).or_default().release(resting, resting.leaves());
         rows.order(resting, status);
         let what = match status {
             VenueStatus::Canceled => OrderEvent::Canceled,

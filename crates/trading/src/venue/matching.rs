@@ -8,8 +8,7 @@
 //! - Better prices come first, then who came first.
 
 use domain::{
-    AccountId, Money, OrderKind, Price, Quantity, Quote, Side, Symbol, TakerSide, TimeInForce, Timestamp,
-    Trade,
+    AccountId, OrderKind, Price, Quantity, Quote, Side, Symbol, TakerSide, TimeInForce, Timestamp, Trade,
 };
 use rustc_hash::FxHashMap;
 
@@ -29,6 +28,8 @@ pub(super) struct Resting {
     pub(super) time_in_force: TimeInForce,
     pub(super) quantity: Quantity,
     pub(super) limit_price: Option<Price>,
+    /// What one unit is reckoned at until it trades: the limit, or the ask when a market order came in.
+    pub(super) reserve_price: Price,
     pub(super) filled: Quantity,
     /// Size displayed at its limit before it, that must trade first.
     pub(super) queue_ahead: Quantity,
@@ -36,8 +37,18 @@ pub(super) struct Resting {
 }
 
 impl Resting {
-    fn leaves(&self) -> Quantity {
+    pub(super) fn leaves(&self) -> Quantity {
         self.quantity - self.filled
+    }
+
+    /// Whether it is served before another order of its side.
+    fn is_before(&self, other: &Self) -> bool {
+        match (self.limit_price, other.limit_price) {
+            (None, Some(_)) => true,
+            (Some(_), None) => false,
+            (Some(ours), Some(theirs)) if ours != theirs => (ours > theirs) == (self.side == Side::Buy),
+            _ => self.seq < other.seq,
+        }
     }
 
     /// Whether it would trade at a price.
@@ -70,8 +81,14 @@ pub(super) struct Matcher {
 struct Floor {
     bid: Option<(Price, Quantity)>,
     ask: Option<(Price, Quantity)>,
-    orders: Vec<Resting>,
+    buyers: Queue,
+    sellers: Queue,
 }
+
+/// The orders of one side, in the order in which they are served: market orders, then the best limit, then who came
+/// first. So whoever trades at a price stands at the front.
+#[derive(Default)]
+struct Queue(Vec<Resting>);
 
 impl Matcher {
     /// Takes a new order, and stores it as it rests after it traded.
@@ -81,16 +98,21 @@ impl Matcher {
         order.queue_ahead = floor.displayed_at(&order);
         rows.order(&order, VenueStatus::Open);
         let mut matches = Vec::new();
-        floor.take_quote(&mut order, &mut matches, None);
+        let touch = floor.facing(order.side);
+        if let Some((price, size)) = touch
+            && order.takes(*price)
+        {
+            fill(&mut order, *price, size, &mut matches);
+        }
         if order.leaves().is_positive() {
-            floor.orders.push(order);
+            floor.queue(order.side).join(order);
         }
         matches
     }
 
     /// Puts an order back that was working before a restart.
     pub(super) fn restore(&mut self, order: Resting) {
-        self.symbols.entry(order.symbol.clone()).or_default().orders.push(order);
+        self.symbols.entry(order.symbol.clone()).or_default().queue(order.side).join(order);
     }
 
     /// A new quote. A crossed one fills nothing: it is an artefact of several exchanges.
@@ -98,10 +120,13 @@ impl Matcher {
         let floor = self.symbols.entry(quote.symbol.clone()).or_default();
         (floor.bid, floor.ask) = if quote.is_crossed() { (None, None) } else { (quote.bid, quote.ask) };
         let mut matches = Vec::new();
-        floor.each_by_priority(|floor, order| {
-            let at = order.limit_price;
-            floor.take_quote(order, &mut matches, at);
-        });
+        for (queue, touch) in [(&mut floor.buyers, &mut floor.ask), (&mut floor.sellers, &mut floor.bid)] {
+            let Some((price, size)) = touch else { continue };
+            queue.serve(*price, |order| {
+                let at = order.limit_price.unwrap_or(*price);
+                fill(order, at, size, &mut matches);
+            });
+        }
         matches
     }
 
@@ -110,66 +135,47 @@ impl Matcher {
         let Some(floor) = self.symbols.get_mut(&trade.symbol) else { return Vec::new() };
         let mut left = trade.quantity;
         let mut matches = Vec::new();
-        floor.each_by_priority(|_, order| {
-            let Some(limit) = order.limit_price.filter(|_| order.takes(trade.price)) else { return };
-            if trade.price == limit {
-                let hits_us = match order.side {
-                    Side::Buy => trade.side != TakerSide::Buy,
-                    Side::Sell => trade.side != TakerSide::Sell,
-                };
-                if !hits_us {
-                    return;
+        for (queue, own_taker) in [(&mut floor.buyers, TakerSide::Buy), (&mut floor.sellers, TakerSide::Sell)]
+        {
+            queue.serve(trade.price, |order| {
+                // A market order waits for a quote: a print is somebody else's liquidity, gone already.
+                let Some(limit) = order.limit_price else { return };
+                if trade.price == limit {
+                    // At our limit only takers of the other side trade with us.
+                    if trade.side == own_taker {
+                        return;
+                    }
+                    let before_us = order.queue_ahead.min(left);
+                    order.queue_ahead -= before_us;
+                    left -= before_us;
                 }
-                let before_us = order.queue_ahead.min(left);
-                order.queue_ahead -= before_us;
-                left -= before_us;
-            }
-            fill(order, limit, &mut left, &mut matches);
-        });
+                fill(order, limit, &mut left, &mut matches);
+            });
+        }
         matches
     }
 
     /// Takes an order of an account out.
     pub(super) fn remove(&mut self, account: AccountId, client_order_id: &str) -> Option<Resting> {
-        self.symbols.values_mut().find_map(|floor| {
-            let at = floor
-                .orders
-                .iter()
-                .position(|o| o.account == account && o.client_order_id == client_order_id)?;
-            Some(floor.orders.remove(at))
+        let ours = |order: &Resting| order.account == account && order.client_order_id == client_order_id;
+        self.queues().find_map(|queue| {
+            let at = queue.0.iter().position(ours)?;
+            Some(queue.0.remove(at))
         })
     }
 
     /// Takes out all orders of a kind.
     pub(super) fn take(&mut self, which: impl Fn(&Resting) -> bool) -> Vec<Resting> {
-        self.symbols
-            .values_mut()
-            .flat_map(|floor| floor.orders.extract_if(.., |order| which(order)))
-            .collect()
+        self.queues().flat_map(|queue| queue.0.extract_if(.., |order| which(order))).collect()
     }
 
-    /// Units of a symbol that an account's orders would sell.
-    pub(super) fn selling(&self, account: AccountId, symbol: &Symbol) -> Quantity {
-        let Some(floor) = self.symbols.get(symbol) else { return Quantity::ZERO };
-        floor
-            .orders
-            .iter()
-            .filter(|o| o.account == account && o.side == Side::Sell)
-            .map(Resting::leaves)
-            .sum()
+    /// All orders.
+    pub(super) fn orders(&self) -> impl Iterator<Item = &Resting> {
+        self.symbols.values().flat_map(|floor| floor.buyers.0.iter().chain(&floor.sellers.0))
     }
 
-    /// Money that an account's buy orders would cost, without fees.
-    pub(super) fn buying(&self, account: AccountId) -> Money {
-        let cost = |floor: &Floor, order: &Resting| {
-            let market = floor.ask.map(|(price, _)| price);
-            order.limit_price.or(market).unwrap_or_default() * order.leaves()
-        };
-        let of = |floor: &Floor| -> Money {
-            let ours = floor.orders.iter().filter(|o| o.account == account && o.side == Side::Buy);
-            ours.map(|order| cost(floor, order)).sum()
-        };
-        self.symbols.values().map(of).sum()
+    fn queues(&mut self) -> impl Iterator<Item = &mut Queue> {
+        self.symbols.values_mut().flat_map(|floor| [&mut floor.buyers, &mut floor.sellers])
     }
 
     /// The best ask.
@@ -191,45 +197,36 @@ impl Floor {
         }
     }
 
-    /// Fills an order from the displayed size, at the quote's price or at `at`.
-    fn take_quote(&mut self, order: &mut Resting, matches: &mut Vec<Match>, at: Option<Price>) {
-        let touch = match order.side {
+    /// The displayed size that an order of a side would take.
+    fn facing(&mut self, side: Side) -> &mut Option<(Price, Quantity)> {
+        match side {
             Side::Buy => &mut self.ask,
             Side::Sell => &mut self.bid,
-        };
-        if let Some((price, size)) = touch
-            && order.takes(*price)
-        {
-            fill(order, at.unwrap_or(*price), size, matches);
         }
     }
 
-    /// Shows every order to `act`, best price first, then first come; those that are done leave.
-    fn each_by_priority(&mut self, mut act: impl FnMut(&mut Self, &mut Resting)) {
-        if self.orders.is_empty() {
-            return;
+    fn queue(&mut self, side: Side) -> &mut Queue {
+        match side {
+            Side::Buy => &mut self.buyers,
+            Side::Sell => &mut self.sellers,
         }
-        let mut orders = std::mem::take(&mut self.orders);
-        // A market order goes before every limit: it takes any price.
-        orders.sort_by(|a, b| {
-            let better = match (a.limit_price, b.limit_price) {
-                (Some(a), Some(b)) => b.cmp(&a),
-                (a, b) => a.is_some().cmp(&b.is_some()),
-            };
-            let better = if a.side == Side::Buy { better } else { flip(better, a, b) };
-            a.side.as_str().cmp(b.side.as_str()).then(better).then(a.seq.cmp(&b.seq))
-        });
-        for order in &mut orders {
-            act(self, order);
-        }
-        orders.retain(|order| order.leaves().is_positive());
-        self.orders = orders;
     }
 }
 
-/// For sellers the lower limit is the better one; market orders stay in front.
-fn flip(ordering: std::cmp::Ordering, a: &Resting, b: &Resting) -> std::cmp::Ordering {
-    if a.limit_price.is_some() && b.limit_price.is_some() { ordering.reverse() } else { ordering }
+impl Queue {
+    fn join(&mut self, order: Resting) {
+        let at = self.0.partition_point(|other| other.is_before(&order));
+        self.0.insert(at, order);
+    }
+
+    /// Shows `act` every order that would trade at a price, first in line first; those that are done leave.
+    fn serve(&mut self, price: Price, mut act: impl FnMut(&mut Resting)) {
+        let takers = self.0.partition_point(|order| order.takes(price));
+        for order in &mut self.0[..takers] {
+            act(order);
+        }
+        self.0.extract_if(..takers, |order| !order.leaves().is_positive()).for_each(drop);
+    }
 }
 
 fn fill(order: &mut Resting, price: Price, available: &mut Quantity, matches: &mut Vec<Match>) {
@@ -290,6 +287,7 @@ mod tests {
                         time_in_force: TimeInForce::Gtc,
                         quantity: size(1),
                         limit_price: (words.len() > 2).then(|| number(3)),
+                        reserve_price: Price::ZERO,
                         filled: Quantity::ZERO,
                         queue_ahead: Quantity::ZERO,
                         placed_at: Timestamp::UNIX_EPOCH,

@@ -195,6 +195,7 @@ pub(super) async fn open_orders(connection: &mut Connection) -> Result<Vec<Resti
                 time_in_force: parse(row, 7, "time in force")?,
                 quantity: parse(row, 8, "quantity")?,
                 limit_price,
+                reserve_price: limit_price.unwrap_or_default(),
                 filled: parse(row, 10, "filled quantity")?,
                 queue_ahead: parse(row, 11, "queue")?,
                 placed_at: from_micros(row.try_get(12)?),
