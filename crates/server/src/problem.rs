@@ -184,6 +184,8 @@ pub struct Problem {
     pub value: Option<String>,
     /// How long to wait.
     pub retry_after: Option<Duration>,
+    /// What the caller was denied, if that is yet to be written to the audit log.
+    pub(crate) denied: Option<String>,
 }
 
 impl Problem {
@@ -202,12 +204,18 @@ impl Problem {
             limit: None,
             value: None,
             retry_after: None,
+            denied: None,
         }
     }
 
     /// A wrong field.
     pub fn field(code: Code, field: &str, detail: impl Into<String>) -> Self {
         Self { field: Some(field.to_owned()), ..Self::with(code, detail) }
+    }
+
+    /// The same, where whoever denied it has written that to the audit log.
+    pub(crate) fn on_record(self) -> Self {
+        Self { denied: None, ..self }
     }
 
     /// Something did not work that should have. The cause goes to the log, not to the caller.
@@ -291,12 +299,14 @@ impl IntoResponse for Problem {
 
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
-        match denied {
+        let reason = denied.to_string();
+        let problem = match denied {
             Denied::NoGrant { .. } => Self::new(Code::NotFound),
             Denied::Permission { .. } | Denied::Access { .. } => {
-                Self::with(Code::Forbidden, sentence(&denied.to_string()))
+                Self::with(Code::Forbidden, sentence(&reason))
             }
-        }
+        };
+        Self { denied: Some(reason), ..problem }
     }
 }
 

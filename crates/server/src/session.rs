@@ -110,16 +110,15 @@ pub(crate) async fn require_owner(State(desk): State<Desk>, request: Request, ne
     }
 }
 
-/// Writes to the audit log that somebody was told he may not.
+/// Writes to the audit log that somebody was denied something, where nobody has done so yet.
 pub(crate) async fn note_denied(State(desk): State<Desk>, request: Request, next: Next) -> Response {
     let cookie = cookie(request.headers(), COOKIE).map(str::to_owned);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let arrival = request.extensions().get::<Arrival>().copied();
     let response = next.run(request).await;
-    let denied = response.extensions().get::<Problem>().filter(|problem| problem.code == Code::Forbidden);
-    if let (Some(problem), Some(cookie), Some(arrival)) = (denied, cookie, arrival) {
-        let detail = problem.detail.clone();
-        record_denied(&desk, &cookie, arrival, &method, &path, detail).await;
+    let denied = response.extensions().get::<Problem>().and_then(|problem| problem.denied.clone());
+    if let (Some(why), Some(cookie), Some(arrival)) = (denied, cookie, arrival) {
+        record_denied(&desk, &cookie, arrival, &method, &path, why).await;
     }
     response
 }

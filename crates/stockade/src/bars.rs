@@ -28,7 +28,9 @@ impl Bars {
             connectors::polygon::bars_csv(recording, self.every, &ConditionTable::default(), &mut out)
                 .with_context(|| format!("{shown} cannot be read"))?;
         out.flush()?;
-        eprintln!("{counters}");
+        for (kind, count) in counters.named() {
+            eprintln!("{kind}: {count}");
+        }
         Ok(())
     }
 }

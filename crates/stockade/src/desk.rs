@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use connectors::polygon;
 use domain::{Clock, Every, Money, Permission};
 use market::Market;
-use sandbox::{Generated, Pace, RecordingSource, ServerSettings, Source};
+use sandbox::{Pace, RecordingSource, ServerSettings, Source};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
@@ -131,7 +131,7 @@ async fn start_sandbox(
             repeat: true,
             retime: true,
         }),
-        None => Source::Generated(Generated { seed: settings.market_seed }),
+        None => Source::Generated { seed: settings.market_seed },
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = ServerSettings { listen, key: key.expose_secret().to_owned(), max_connections: 4 };

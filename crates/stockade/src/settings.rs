@@ -75,7 +75,7 @@ impl Settings {
             orders: Orders { max_notional_usd: limits.max_notional.0, price_collar: limits.price_collar },
         };
         // DATABASE_URL and FEED are what other programs and `make` call them.
-        let common = Env::raw().only(&["DATABASE_URL", "FEED"]).ignore_empty();
+        let common = Env::raw().only(&["DATABASE_URL", "FEED"]);
         let own = Env::prefixed("STOCKADE_").ignore(ELSEWHERE).split("__");
         Figment::from(Serialized::defaults(defaults))
             .merge(Toml::file_exact(file))
@@ -87,7 +87,8 @@ impl Settings {
 
     /// The address of the database, when it is not a file in the home folder.
     pub(crate) fn database_url(&self) -> Option<&str> {
-        self.database_url.as_ref().map(|url| url.expose_secret())
+        // `DATABASE_URL= stockade run` says: none.
+        self.database_url.as_ref().map(|url| url.expose_secret()).filter(|url| !url.is_empty())
     }
 
     /// How browsers reach the desk when it listens on `port`.

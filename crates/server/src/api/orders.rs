@@ -486,7 +486,7 @@ async fn cancel_order(
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Denied(denied) => denied.into(),
+            SubmitError::Denied(denied) => Self::from(denied).on_record(),
             SubmitError::Refused(check) => Self {
                 code: Code::of_rule(check.rule),
                 detail: sentence(&check.detail),
@@ -494,7 +494,7 @@ impl From<SubmitError> for Problem {
                 rule: Some(check.rule.as_str().to_owned()),
                 limit: check.limit,
                 value: check.value,
-                retry_after: None,
+                ..Self::new(Code::Internal)
             },
             SubmitError::ClientOrderIdConflict { existing } => Self {
                 value: Some(existing.to_string()),

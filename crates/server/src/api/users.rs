@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use domain::{AccountId, UserId};
-use identity::{Change, NewUser as NewPerson, Once, PeopleError};
+use domain::{AccountId, Denied, Permission, UserId};
+use identity::once::Once;
+use identity::{Change, NewUser as NewPerson, PeopleError};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -284,12 +285,16 @@ impl From<PeopleError> for Problem {
     fn from(error: PeopleError) -> Self {
         let text = sentence(&error.to_string());
         match error {
-            PeopleError::Denied(denied) => denied.into(),
+            // Acts on people are recorded with their refusal; only looking is not.
+            PeopleError::Denied(denied @ Denied::Permission { permission: Permission::UsersView }) => {
+                denied.into()
+            }
+            PeopleError::Denied(denied) => Self::from(denied).on_record(),
             PeopleError::NotFound | PeopleError::AccountNotFound => Self::new(Code::NotFound),
             PeopleError::UsernameInvalid(_) => Self::field(Code::FieldInvalid, "username", text),
             PeopleError::UsernameTaken => Self::field(Code::UsernameTaken, "username", text),
             PeopleError::DisplayNameInvalid => Self::field(Code::FieldInvalid, "display_name", text),
-            PeopleError::MoreThanOwn { .. } | PeopleError::OutranksYou => Self::with(Code::Forbidden, text),
+            PeopleError::MoreThanOwn { .. } | PeopleError::Outranked => Self::with(Code::Forbidden, text),
             PeopleError::LastOwner => Self::with(Code::LastOwner, text),
             PeopleError::Disabled | PeopleError::StatusInvalid => {
                 Self::field(Code::FieldInvalid, "status", text)

@@ -95,9 +95,7 @@ impl From<SetUpError> for Problem {
     fn from(error: SetUpError) -> Self {
         let text = sentence(&error.to_string());
         match error {
-            SetUpError::CodeInvalid | SetUpError::AlreadySetUp => {
-                Self { field: Some("code".into()), ..Self::new(Code::CodeInvalid) }
-            }
+            SetUpError::CodeInvalid => Self { field: Some("code".into()), ..Self::new(Code::CodeInvalid) },
             SetUpError::UsernameInvalid(_) => Self::field(Code::FieldInvalid, "username", text),
             SetUpError::UsernameTaken => Self::field(Code::UsernameTaken, "username", text),
             SetUpError::DisplayNameInvalid => Self::field(Code::FieldInvalid, "display_name", text),

@@ -1,0 +1,11 @@
+//! The whole desk: the real binary, driven over HTTPS, killed, starved and tampered with.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod books;
+mod running;
+
+mod first_day;
+mod full_disk;
+mod kill;
+mod tamper;
