@@ -2,7 +2,6 @@
 //!
 //! Prints one line each. Takes a recording as its argument (`.jsonl` or `.gz`), or makes one.
 
-#![expect(missing_docs, reason = "a program")]
 #![expect(clippy::expect_used, reason = "a program that may stop")]
 
 use std::hint::black_box;

@@ -46,7 +46,7 @@ pub(crate) async fn run(market: Market, database: Database, stop: CancellationTo
 }
 
 /// Stores the bars that changed. What cannot be stored is due again the next time.
-async fn store_changes(market: &Market, database: &Database) {
+pub(crate) async fn store_changes(market: &Market, database: &Database) {
     let mut changes: Vec<(Symbol, Every, Bar)> = Vec::new();
     for (symbol, tape) in market.desk.all_tapes() {
         for every in Every::ALL {

@@ -212,6 +212,20 @@ impl Market {
         }
     }
 
+    /// Stores the bars that have changed since the last time. What cannot be stored is counted and due again.
+    ///
+    /// The market that [`Self::start`] has started does it by itself; without a database nothing happens.
+    pub async fn store_bars(&self) {
+        if let Some(database) = &self.desk.database {
+            keeper::store_changes(self, database).await;
+        }
+    }
+
+    /// What was counted that is no feed's doing: the storing.
+    pub fn counters(&self) -> &crate::Counters {
+        &self.desk.counters
+    }
+
     fn with_tape<T>(&self, symbol: &Symbol, look: impl FnOnce(&mut Tape) -> T) -> Option<T> {
         self.desk.tape(symbol).map(|tape| look(&mut tape.lock()))
     }

@@ -177,3 +177,152 @@ impl From<&str> for Id {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::BarView;
+    use domain::{Bar, Decimal, Price, Quantity, TakerSide};
+    use proptest::prelude::*;
+
+    const LATENESS_MS: i64 = 5_000;
+
+    fn tape() -> Tape {
+        let symbol = "BTC-USD".parse().unwrap();
+        let increment = Decimal::new(1, 8);
+        let instrument = Instrument {
+            symbol,
+            base: "BTC".into(),
+            quote: "USD".into(),
+            price_increment: Price(increment),
+            quantity_increment: Quantity(increment),
+        };
+        Tape::new(instrument, LATENESS_MS)
+    }
+
+    fn trade(at_ms: i64, id: &str, price: i64, quantity: i64, side: TakerSide) -> Arc<Trade> {
+        Arc::new(Trade {
+            symbol: "BTC-USD".parse().unwrap(),
+            price: Price(Decimal::new(price, 2)),
+            quantity: Quantity(Decimal::new(quantity, 5)),
+            side,
+            exchange: 1,
+            id: Some(id.into()),
+            at: Timestamp::from_millisecond(at_ms).unwrap(),
+            received_at: None,
+        })
+    }
+
+    fn put(tape: &mut Tape, trade: &Arc<Trade>) -> Result<bool, Kind> {
+        tape.trade(trade.at.as_millisecond(), trade)
+    }
+
+    /// All bars of a length, at the end of the tape.
+    fn bars(tape: &mut Tape, every: Every) -> Vec<Bar> {
+        tape.finish();
+        tape.series(every).bars(None, usize::MAX).into_iter().map(|BarView { bar, .. }| bar).collect()
+    }
+
+    prop_compose! {
+        /// Trades over some minutes, and by how much each is late.
+        fn trades()(drawn in prop::collection::vec(
+            (0_i64..200_000, 1_i64..10_000, 1_i64..100_000, 0_usize..3, 0_i64..LATENESS_MS), 1..200
+        )) -> Vec<(Arc<Trade>, i64)> {
+            let sides = [TakerSide::Buy, TakerSide::Sell, TakerSide::Unknown];
+            let trades = drawn.into_iter().enumerate().map(|(id, (at_ms, price, quantity, side, late_ms))| {
+                // Few different times, so that ids have to decide.
+                let at_ms = 1_700_000_000_000 + at_ms / 50 * 50;
+                (trade(at_ms, &id.to_string(), price, quantity, sides[side]), late_ms)
+            });
+            trades.collect()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_of_arrival_within_the_lateness_gives_the_same_bars(mut trades in trades()) {
+            let (mut in_order, mut as_arrived) = (tape(), tape());
+            trades.sort_by_key(|(trade, _)| (trade.at, trade.id.as_deref().and_then(|id| id.parse::<u64>().ok())));
+            for (trade, _) in &trades {
+                prop_assert!(put(&mut in_order, trade).is_ok());
+            }
+            trades.sort_by_key(|(trade, late_ms)| trade.at.as_millisecond() + late_ms);
+            for (trade, _) in &trades {
+                prop_assert!(put(&mut as_arrived, trade).is_ok());
+            }
+            for every in Every::ALL {
+                let expected = by_definition(&trades, every);
+                prop_assert_eq!(&bars(&mut in_order, every), &expected);
+                prop_assert_eq!(&bars(&mut as_arrived, every), &expected);
+            }
+        }
+    }
+
+    /// Bars as their definition says, from all trades at once.
+    fn by_definition(trades: &[(Arc<Trade>, i64)], every: Every) -> Vec<Bar> {
+        let mut windows = std::collections::BTreeMap::<i64, Vec<&Trade>>::new();
+        for (trade, _) in trades {
+            windows
+                .entry(trade.at.as_millisecond() / every.millis() * every.millis())
+                .or_default()
+                .push(trade);
+        }
+        let bar = |(start_ms, mut trades): (i64, Vec<&Trade>)| {
+            trades.sort_by_key(|trade| (trade.at, trade.id.as_deref().and_then(|id| id.parse::<u64>().ok())));
+            let of = |side| trades.iter().filter(move |trade| trade.side == side);
+            Bar {
+                start_at: Timestamp::from_millisecond(start_ms).unwrap(),
+                open: trades[0].price,
+                high: trades.iter().map(|t| t.price).max().unwrap(),
+                low: trades.iter().map(|t| t.price).min().unwrap(),
+                close: trades[trades.len() - 1].price,
+                volume: trades.iter().map(|t| t.quantity).sum(),
+                notional: trades.iter().map(|t| t.price * t.quantity).sum(),
+                trades: trades.len() as u64,
+                buy_volume: of(TakerSide::Buy).map(|t| t.quantity).sum(),
+                sell_volume: of(TakerSide::Sell).map(|t| t.quantity).sum(),
+                buy_trades: of(TakerSide::Buy).count() as u64,
+                sell_trades: of(TakerSide::Sell).count() as u64,
+            }
+        };
+        windows.into_iter().map(bar).collect()
+    }
+
+    #[test]
+    fn ids_of_one_millisecond_are_ordered_as_numbers() {
+        let mut tape = tape();
+        for (id, price) in [("10", 300), ("9", 200), ("100", 400), ("2", 100)] {
+            put(&mut tape, &trade(1_700_000_000_000, id, price, 1, TakerSide::Buy)).unwrap();
+        }
+        let bar = bars(&mut tape, Every::Second).remove(0);
+        assert_eq!((bar.open.to_string(), bar.close.to_string()), ("1".into(), "4".into()));
+    }
+
+    #[test]
+    fn a_window_closes_when_the_market_is_past_it_by_the_lateness() {
+        let mut tape = tape();
+        let at = 1_700_000_000_000;
+        let buy = |at_ms, id| trade(at_ms, id, 100, 1, TakerSide::Buy);
+        put(&mut tape, &buy(at, "a")).unwrap();
+        put(&mut tape, &buy(at + 5_999, "b")).unwrap();
+        assert_eq!(put(&mut tape, &buy(at + 999, "c")), Ok(true), "an amendment");
+        put(&mut tape, &buy(at + 6_000, "d")).unwrap();
+        assert_eq!(put(&mut tape, &buy(at + 999, "e")), Err(Kind::TooLate));
+        assert_eq!(put(&mut tape, &buy(at + 999, "c")), Err(Kind::Duplicate));
+        let first = bars(&mut tape, Every::Second).remove(0);
+        assert_eq!(first.trades, 2);
+    }
+
+    #[test]
+    fn memory_of_ids_is_bounded_and_long_enough() {
+        let mut seen = Seen::default();
+        let ids: Vec<String> = (0..200_000).map(|id| id.to_string()).collect();
+        for (index, id) in ids.iter().enumerate() {
+            assert!(seen.insert(1, id, i64::try_from(index).unwrap(), LATENESS_MS));
+            // What came within the last five seconds is known.
+            assert!(seen.contains(1, &ids[index.saturating_sub(5_000)]));
+        }
+        assert!(seen.younger.len() + seen.older.len() <= 2 * Seen::MOST);
+        assert!(seen.younger.len() + seen.older.len() < 40_000);
+    }
+}

@@ -264,3 +264,168 @@ impl tape::Deal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use noise::Noise;
+    use tape::{Deal, Spread};
+
+    /// 2026-03-02 00:00 UTC.
+    const BEGIN: i64 = 1_772_409_600;
+
+    fn tape(index: usize) -> Tape {
+        Tape::new(42, index, &PROFILES[index])
+    }
+
+    fn deals(tape: &mut Tape, seconds: i64) -> Vec<Deal> {
+        let prints = (BEGIN..BEGIN + seconds).flat_map(|second| tape.second(second));
+        prints.filter_map(|print| if let Print::Trade(deal) = print { Some(deal) } else { None }).collect()
+    }
+
+    fn correlation(pairs: &[(f64, f64)]) -> f64 {
+        let n = pairs.len() as f64;
+        let (mean_a, mean_b) =
+            (pairs.iter().map(|p| p.0).sum::<f64>() / n, pairs.iter().map(|p| p.1).sum::<f64>() / n);
+        let sum =
+            |f: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|(a, b)| f(a - mean_a, b - mean_b)).sum::<f64>();
+        sum(&|a, b| a * b) / (sum(&|a, _| a * a) * sum(&|_, b| b * b)).sqrt()
+    }
+
+    fn lagged(values: &[f64], lag: usize) -> f64 {
+        let pairs: Vec<_> = values.iter().copied().zip(values.iter().skip(lag).copied()).collect();
+        correlation(&pairs)
+    }
+
+    #[test]
+    fn the_same_seed_and_time_give_the_same_market_and_another_seed_does_not() {
+        let (mut one, mut again, mut other) = (tape(0), tape(0), Tape::new(43, 0, &PROFILES[0]));
+        // Asked in another order, as after a restart.
+        let later = again.second(BEGIN + 86_400);
+        assert_eq!(one.second(BEGIN), again.second(BEGIN));
+        assert_eq!(one.second(BEGIN + 86_400), later);
+        assert_ne!(other.second(BEGIN + 86_400), later);
+    }
+
+    #[test]
+    fn every_trade_is_at_the_quote_of_its_moment() {
+        for (index, profile) in PROFILES.iter().enumerate() {
+            let mut tape = tape(index);
+            for second in BEGIN..BEGIN + 600 {
+                let mut quote: Option<Spread> = None;
+                let mut last_ms = second * 1_000;
+                for print in tape.second(second) {
+                    assert!(print.at_ms() >= last_ms && print.at_ms() < (second + 1) * 1_000);
+                    assert!(print.received_ms() > print.at_ms());
+                    last_ms = print.at_ms();
+                    match print {
+                        Print::Quote(spread) => {
+                            assert!(spread.bid.0.is_positive() && spread.bid.0 < spread.ask.0, "{spread:?}");
+                            assert!(spread.bid.1.is_positive() && spread.ask.1.is_positive());
+                            let width = (spread.ask.0 - spread.bid.0).0;
+                            assert!(
+                                width / spread.bid.0.0 < domain::Decimal::new(1, 2),
+                                "{}",
+                                profile.symbol
+                            );
+                            quote = Some(spread);
+                        }
+                        Print::Trade(deal) => {
+                            let quote = quote.as_ref().expect("a quote comes before the first trade");
+                            assert_eq!(deal.price, if deal.is_buy { quote.ask.0 } else { quote.bid.0 });
+                            assert!(deal.size.is_positive());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rates_sizes_and_prices_are_those_of_a_market() {
+        for (index, profile) in PROFILES.iter().enumerate() {
+            let deals = deals(&mut tape(index), 3_600);
+            let rate = deals.len() as f64 / 3_600.0;
+            assert!((0.3..20.0).contains(&rate), "{}: {rate} trades a second", profile.symbol);
+            let mut sizes: Vec<f64> = deals.iter().map(|d| d.size.0.try_into().unwrap()).collect();
+            sizes.sort_by(f64::total_cmp);
+            let (median, largest) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
+            assert!(largest > 20.0 * median, "{}: {largest} against {median}", profile.symbol);
+            let price: f64 = deals[0].price.0.try_into().unwrap();
+            assert!(
+                (profile.price / 3.0..profile.price * 3.0).contains(&price),
+                "{}: {price}",
+                profile.symbol
+            );
+        }
+    }
+
+    #[test]
+    fn buyers_and_sellers_come_in_runs_and_move_the_price() {
+        let mut tape = tape(0);
+        let signs: Vec<f64> =
+            deals(&mut tape, 3_600).iter().map(|deal| if deal.is_buy { 1.0 } else { -1.0 }).collect();
+        assert!(lagged(&signs, 1) > 0.1, "{}", lagged(&signs, 1));
+        assert!(lagged(&signs, 5) > 0.05, "{}", lagged(&signs, 5));
+
+        let mut path = Path::new(Noise::new(42, 0), PROFILES[0].price, PROFILES[0].daily);
+        let moves: Vec<(f64, f64)> = (BEGIN..BEGIN + 3_600)
+            .map(|second| {
+                let flow: f64 = tape
+                    .second(second)
+                    .iter()
+                    .map(|print| match print {
+                        Print::Trade(deal) => {
+                            if deal.is_buy {
+                                1.0
+                            } else {
+                                -1.0
+                            }
+                        }
+                        Print::Quote(_) => 0.0,
+                    })
+                    .sum();
+                (flow, path.at(second + 1) - path.at(second))
+            })
+            .collect();
+        assert!(correlation(&moves) > 0.15, "{}", correlation(&moves));
+    }
+
+    #[test]
+    fn volatility_comes_in_clusters_and_direction_does_not() {
+        let mut path = Path::new(Noise::new(42, 0), PROFILES[0].price, PROFILES[0].daily);
+        let minutes: Vec<f64> = (0..10 * 1_440).map(|minute| path.at(BEGIN + minute * 60)).collect();
+        let returns: Vec<f64> = minutes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let sizes: Vec<f64> = returns.iter().map(|r| r.abs()).collect();
+        assert!(lagged(&sizes, 1) > 0.15, "{}", lagged(&sizes, 1));
+        assert!(lagged(&sizes, 30) > 0.05, "{}", lagged(&sizes, 30));
+        assert!(lagged(&returns, 1).abs() < 0.05, "{}", lagged(&returns, 1));
+        let days: Vec<f64> = minutes.chunks(1_440).map(|day| day[1_439] - day[0]).collect();
+        assert!(days.iter().all(|day| day.abs() < 0.2), "{days:?}");
+    }
+
+    #[test]
+    fn history_ends_where_the_live_market_begins() {
+        let symbol: Symbol = PROFILES[0].symbol.parse().unwrap();
+        let until = Timestamp::from_second(BEGIN + 90).unwrap();
+        let history = history(42, &symbol, until, 1_440);
+        let bars =
+            |every| history.iter().filter(move |(e, _)| *e == every).map(|(_, bar)| bar).collect::<Vec<_>>();
+        let (minutes, seconds) = (bars(Every::Minute), bars(Every::Second));
+        assert_eq!(minutes.len(), 1_441);
+        assert!(minutes.windows(2).all(|pair| pair[0].start_at < pair[1].start_at));
+        for bar in history.iter().map(|(_, bar)| bar) {
+            assert!(bar.low <= bar.open.min(bar.close) && bar.open.max(bar.close) <= bar.high, "{bar:?}");
+            assert!(bar.low <= bar.vwap() && bar.vwap() <= bar.high, "{bar:?}");
+            assert!(bar.buy_volume + bar.sell_volume == bar.volume && bar.trades >= 1);
+        }
+        assert_eq!(seconds.last().map(|bar| bar.close), minutes.last().map(|bar| bar.close));
+        let gap = |a: Price, b: Price| ((a - b).0 / a.0).abs();
+        for pair in minutes.windows(2) {
+            assert!(gap(pair[0].close, pair[1].open) < domain::Decimal::new(5, 3), "{pair:?}");
+        }
+        let live = deals(&mut tape(0), 120).into_iter().find(|deal| deal.at_ms >= (BEGIN + 90) * 1_000);
+        let (last, live) = (minutes[1_440].close, live.expect("there is a trade within 30 s").price);
+        assert!(gap(last, live) < domain::Decimal::new(2, 3), "{last} {live}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Recordings through the parser and the market.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
 mod edge_cases;
 mod recorded;
 

@@ -1,5 +1,7 @@
 //! The vendor's protocol over a real socket: the sandbox at one end, the desk's own connector at the other.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
 mod feed;
 mod protocol;
 mod recorded;
