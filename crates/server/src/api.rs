@@ -35,7 +35,8 @@ pub(crate) use orders::Order;
             microseconds. Fields that do not exist are refused. Lists are read in pages: pass `next_cursor` as \
             `cursor`. A write may carry an `Idempotency-Key`: repeated with the same key and body it is done once."
     ),
-    components(schemas(crate::problem::ProblemBody, crate::problem::FieldError)),
+    // Only in a parameter, where schemas are not collected by themselves: the scope.
+    components(schemas(crate::problem::ProblemBody, crate::problem::FieldError, words::OrderScope)),
     modifiers(&Cookie),
     security(("session" = []))
 )]
