@@ -4,30 +4,15 @@
  */
 
 export interface paths {
-    "/api/v1/session": {
+    "/api/health": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["session"];
-        put?: never;
-        post?: never;
-        delete: operations["sign_out"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/roles": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["roles"];
+        /** Does it run? */
+        get: operations["health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -36,126 +21,18 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/users": {
+    "/api/ready": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["users"];
-        put?: never;
-        post: operations["create_user"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/users/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["user"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch: operations["change_user"];
-        trace?: never;
-    };
-    "/api/v1/users/{id}/invite": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["invite_user"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/users/{id}/grants/{account_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put: operations["grant"];
-        post?: never;
-        delete: operations["revoke"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/market/symbols": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["symbols"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/market/bars": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["bars"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/market/trades": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["trades"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/market/feed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["feed"];
+        /**
+         * Can it work?
+         * @description 503 when something that it needs is missing. Details are for those who may see them.
+         */
+        get: operations["ready"];
         put?: never;
         post?: never;
         delete?: never;
@@ -171,6 +48,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Accounts that may be seen */
         get: operations["accounts"];
         put?: never;
         post?: never;
@@ -187,41 +65,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** An account and its money */
         get: operations["account"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/accounts/{id}/positions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["positions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/accounts/{id}/orders/preview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["preview_order"];
         delete?: never;
         options?: never;
         head?: never;
@@ -237,6 +84,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /**
+         * Place an order
+         * @description The answer comes when the order is durable in the journal; it is sent to the broker from there, whatever happens
+         *     to the caller. Repeated with the same client order id and body it answers 200 with the order that exists.
+         */
         post: operations["submit_order"];
         delete?: never;
         options?: never;
@@ -244,55 +96,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/orders": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["orders"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/orders/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["order"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/orders/{id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["order_events"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/orders/{id}/cancel": {
+    "/api/v1/accounts/{id}/orders/preview": {
         parameters: {
             query?: never;
             header?: never;
@@ -301,21 +105,29 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["cancel_order"];
+        /**
+         * Preview an order
+         * @description Every check with its numbers. Nothing is reserved or written.
+         */
+        post: operations["preview_order"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/fills": {
+    "/api/v1/accounts/{id}/positions": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["fills"];
+        /**
+         * What an account holds
+         * @description What was closed stays in the list with its realised profit, at quantity 0.
+         */
+        get: operations["positions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -331,6 +143,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /**
+         * What was done
+         * @description Newest first.
+         */
         get: operations["audit"];
         put?: never;
         post?: never;
@@ -349,7 +165,315 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /**
+         * Check the audit log
+         * @description Reads all of it: every hash, every signature, and the anchors outside of the database.
+         */
         post: operations["verify_audit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/fills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Executions
+         * @description Newest first, of all accounts that may be seen.
+         */
+        get: operations["fills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/market/bars": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Bars
+         * @description The latest ones, or the latest ones before a time.
+         */
+        get: operations["bars"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/market/feed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The feeds and how they do */
+        get: operations["feed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/market/symbols": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Instruments and where they stand */
+        get: operations["symbols"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/market/trades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The latest trades
+         * @description Newest first.
+         */
+        get: operations["trades"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Orders
+         * @description Newest first, of all accounts that may be seen.
+         */
+        get: operations["orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An order */
+        get: operations["order"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel an order
+         * @description The answer comes when the wish is durable. What is executed before the broker cancels stays executed. Repeating
+         *     it changes nothing more.
+         */
+        post: operations["cancel_order"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An order's journal
+         * @description Everything that happened to it, oldest first.
+         */
+        get: operations["order_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Roles and permissions
+         * @description The same for everybody who is signed in: what a role means is no secret.
+         */
+        get: operations["roles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who one is */
+        get: operations["session"];
+        put?: never;
+        /**
+         * Sign in
+         * @description The answer sets the cookie of the session. Wrong name, wrong password and disabled people look alike.
+         */
+        post: operations["sign_in"];
+        /** Sign out */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * People
+         * @description Oldest first.
+         */
+        get: operations["users"];
+        put?: never;
+        /**
+         * Invite somebody
+         * @description With an `Idempotency-Key` a repeated request finds the person it made before, and renews the link (links are
+         *     not stored, so the first one cannot be shown again).
+         */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A person */
+        get: operations["user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Rename, disable, enable, give roles
+         * @description Repeating it changes nothing more.
+         */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/grants/{account_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Grant an account
+         * @description At most one's own access. Repeating it changes nothing more.
+         */
+        put: operations["grant"];
+        post?: never;
+        /**
+         * Take an account away
+         * @description Repeating it changes nothing more.
+         */
+        delete: operations["revoke"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A new link
+         * @description For somebody who lost the first one or the password. Earlier links stop working.
+         */
+        post: operations["invite_user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -361,450 +485,578 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
-        Role: "super_admin" | "admin" | "manager" | "trader" | "analyst" | "viewer" | "auditor";
-        /** @enum {string} */
-        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
-        /** @enum {string} */
         Access: "view" | "trade" | "manage";
-        /** @enum {string} */
-        Mode: "paper" | "live";
-        /** @enum {string} */
-        Side: "buy" | "sell";
-        /** @enum {string} */
-        OrderType: "market" | "limit";
-        /** @enum {string} */
-        TimeInForce: "day" | "gtc";
-        /** @enum {string} */
-        TradeSide: "buy" | "sell" | "unknown";
-        /** @enum {string} */
-        UserStatus: "invited" | "active" | "disabled";
-        /** @enum {string} */
-        OrderStatus: "accepted" | "submitting" | "unknown" | "working" | "partially_filled" | "filled" | "cancel_pending" | "canceled" | "expired" | "rejected";
-        FieldError: {
-            field: string;
-            code: string;
-            detail: string;
+        /** @description An account and its money now. */
+        AccountDetail: components["schemas"]["AccountSummary"] & {
+            as_of_at: components["schemas"]["Time"];
+            blind_reason: string | null;
+            blind_since_at: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description How long the broker's last answer took.
+             */
+            broker_latency_ms: number | null;
+            /** @description What new orders may still cost. */
+            buying_power: components["schemas"]["Decimal"];
+            /** @description Money not invested. */
+            cash: components["schemas"]["Decimal"];
+            /** @description Cash and holdings at market prices. */
+            equity: components["schemas"]["Decimal"];
+            open_orders: number;
+            /** @description Profit of what was closed, less fees. */
+            realised_pnl: components["schemas"]["Decimal"];
+            /** @description What open buy orders may still cost. */
+            reserved: components["schemas"]["Decimal"];
+            /** @description `blind`: the desk cannot see it at the broker, and takes on no new risk. */
+            state: components["schemas"]["AccountVisibility"];
+            /** @description Profit of what is held, at market prices. */
+            unrealised_pnl: components["schemas"]["Decimal"];
         };
-        Problem: {
-            type: string;
-            title: string;
-            /** Format: int64 */
-            status: number;
-            detail: string;
-            code: string;
-            field?: string;
-            rule?: string;
-            limit?: string;
-            value?: string;
-            errors?: components["schemas"]["FieldError"][];
-            request_id: string;
-        };
-        SessionUser: {
-            id: string;
-            username: string;
-            display_name: string;
-            roles: components["schemas"]["Role"][];
-            status: components["schemas"]["UserStatus"];
-        };
-        SessionTimes: {
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            idle_expires_at: string;
-            /** Format: date-time */
-            expires_at: string;
-        };
-        Session: {
-            user: components["schemas"]["SessionUser"];
-            permissions: components["schemas"]["Permission"][];
-            accounts: components["schemas"]["AccountSummary"][];
-            session: components["schemas"]["SessionTimes"];
-        };
-        RoleEntry: {
-            role: components["schemas"]["Role"];
-            title: string;
-            description: string;
-            permissions: components["schemas"]["Permission"][];
-        };
-        PermissionEntry: {
-            permission: components["schemas"]["Permission"];
-            title: string;
-        };
-        RoleList: {
-            items: components["schemas"]["RoleEntry"][];
-            permissions: components["schemas"]["PermissionEntry"][];
-        };
-        Grant: {
-            account_id: string;
-            account_name: string;
-            access: components["schemas"]["Access"];
-        };
-        User: {
-            id: string;
-            username: string;
-            display_name: string;
-            status: components["schemas"]["UserStatus"];
-            roles: components["schemas"]["Role"][];
-            grants: components["schemas"]["Grant"][];
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            last_sign_in_at: string | null;
-        };
-        UserList: {
-            items: components["schemas"]["User"][];
-            next_cursor: string | null;
-        };
-        NewUser: {
-            username: string;
-            display_name: string;
-            roles: components["schemas"]["Role"][];
-        };
-        UserChange: {
-            display_name?: string;
-            /** @enum {string} */
-            status?: "active" | "disabled";
-            roles?: components["schemas"]["Role"][];
-        };
-        InvitedUser: {
-            user: components["schemas"]["User"];
-            invite_url: string | null;
-            /** Format: date-time */
-            invite_expires_at: string | null;
-        };
-        Invite: {
-            invite_url: string;
-            /** Format: date-time */
-            invite_expires_at: string;
-        };
-        GrantChange: {
-            access: components["schemas"]["Access"];
-        };
-        MarketSymbol: {
-            symbol: string;
-            base: string;
-            quote: string;
-            /** Format: decimal */
-            price_increment: string;
-            /** Format: decimal */
-            quantity_increment: string;
-            /** Format: decimal */
-            last_price: string | null;
-            /** Format: date-time */
-            last_at: string | null;
-            /** Format: decimal */
-            bid: string | null;
-            /** Format: decimal */
-            ask: string | null;
-            /** Format: decimal */
-            bid_size: string | null;
-            /** Format: decimal */
-            ask_size: string | null;
-            /** Format: date-time */
-            quote_at: string | null;
-            /** Format: decimal */
-            change_24h: string | null;
-            /** Format: decimal */
-            volume_24h: string | null;
-        };
-        SymbolList: {
-            items: components["schemas"]["MarketSymbol"][];
-        };
-        Bar: {
-            /** Format: date-time */
-            start_at: string;
-            /** Format: decimal */
-            open: string;
-            /** Format: decimal */
-            high: string;
-            /** Format: decimal */
-            low: string;
-            /** Format: decimal */
-            close: string;
-            /** Format: decimal */
-            volume: string;
-            /** Format: decimal */
-            vwap: string;
-            /** Format: int64 */
-            trades: number;
-            /** Format: decimal */
-            buy_volume: string;
-            /** Format: decimal */
-            sell_volume: string;
-            /** Format: int64 */
-            buy_trades: number;
-            /** Format: int64 */
-            sell_trades: number;
-            final: boolean;
-        };
-        BarList: {
-            symbol: string;
-            /** @enum {string} */
-            every: "1s" | "1m";
-            items: components["schemas"]["Bar"][];
-        };
-        Trade: {
-            id: string | null;
-            /** Format: decimal */
-            price: string;
-            /** Format: decimal */
-            quantity: string;
-            side: components["schemas"]["TradeSide"];
-            /** Format: int64 */
-            exchange: number;
-            /** Format: date-time */
-            at: string;
-        };
-        TradeList: {
-            items: components["schemas"]["Trade"][];
-        };
-        /** @enum {string} */
-        FeedState: "connecting" | "live" | "stalled" | "down" | "stopped";
-        Feed: {
-            name: string;
-            state: components["schemas"]["FeedState"];
-            /** Format: date-time */
-            since_at: string;
-            /** Format: date-time */
-            last_event_at: string | null;
-            /** Format: int64 */
-            age_ms: number | null;
-            /** Format: int64 */
-            latency_ms: number | null;
-            /** Format: int64 */
-            reconnects: number;
-            counters: {
-                [key: string]: number;
-            };
-            last_error: string | null;
-        };
-        FeedList: {
-            feeds: components["schemas"]["Feed"][];
-        };
-        AccountSummary: {
-            id: string;
-            name: string;
-            broker: string;
-            mode: components["schemas"]["Mode"];
-            currency: string;
-            access: components["schemas"]["Access"];
-        };
+        /** @description Accounts that may be seen. */
         AccountList: {
             items: components["schemas"]["AccountSummary"][];
         };
-        AccountDetail: components["schemas"]["AccountSummary"] & {
-            /** Format: decimal */
-            cash: string;
-            /** Format: decimal */
-            equity: string;
-            /** Format: decimal */
-            buying_power: string;
-            /** Format: decimal */
-            reserved: string;
-            /** Format: decimal */
-            realised_pnl: string;
-            /** Format: decimal */
-            unrealised_pnl: string;
-            /** @enum {string} */
-            state: "ready" | "blind";
-            /** Format: date-time */
-            blind_since_at: string | null;
-            blind_reason: string | null;
-            /** Format: int64 */
-            broker_latency_ms: number | null;
-            /** Format: int64 */
-            open_orders: number;
-            /** Format: date-time */
-            as_of_at: string;
-        };
-        Position: {
-            account_id: string;
-            symbol: string;
-            /** Format: decimal */
-            quantity: string;
-            /** Format: decimal */
-            average_price: string;
-            /** Format: decimal */
-            market_price: string | null;
-            /** Format: decimal */
-            market_value: string | null;
-            /** Format: decimal */
-            cost_basis: string;
-            /** Format: decimal */
-            realised_pnl: string;
-            /** Format: decimal */
-            unrealised_pnl: string | null;
-            /** Format: date-time */
-            as_of_at: string;
-        };
-        PositionList: {
-            items: components["schemas"]["Position"][];
-        };
-        OrderRequest: {
-            symbol: string;
-            side: components["schemas"]["Side"];
-            type: components["schemas"]["OrderType"];
-            time_in_force: components["schemas"]["TimeInForce"];
-            /** Format: decimal */
-            quantity: string;
-            /** Format: decimal */
-            limit_price?: string;
-            client_order_id?: string;
-        };
-        Check: {
-            rule: string;
-            ok: boolean;
-            detail: string;
-            limit: string | null;
-            value: string | null;
-        };
-        PreviewQuote: {
-            /** Format: decimal */
-            bid: string | null;
-            /** Format: decimal */
-            ask: string | null;
-            /** Format: date-time */
-            quote_at: string | null;
-        };
-        OrderPreview: {
-            preview_id: string;
-            /** Format: decimal */
-            estimated_price: string | null;
-            /** Format: decimal */
-            estimated_notional: string;
-            /** Format: decimal */
-            estimated_fee: string;
-            /** Format: decimal */
-            estimated_total: string;
-            /** Format: decimal */
-            buying_power_before: string;
-            /** Format: decimal */
-            buying_power_after: string;
-            checks: components["schemas"]["Check"][];
-            ok: boolean;
-            quote: null | components["schemas"]["PreviewQuote"];
-            mode: components["schemas"]["Mode"];
-        };
-        Submitter: {
+        /** @description An account at a broker. */
+        AccountSummary: {
+            /** @description One's own access to it. */
+            access: components["schemas"]["Access"];
+            broker: string;
+            currency: string;
             id: string;
+            /** @description Whether its money is real. */
+            mode: components["schemas"]["Mode"];
             name: string;
         };
-        Order: {
-            id: string;
-            account_id: string;
-            mode: components["schemas"]["Mode"];
-            client_order_id: string;
-            broker_order_id: string | null;
-            symbol: string;
-            side: components["schemas"]["Side"];
-            type: components["schemas"]["OrderType"];
-            time_in_force: components["schemas"]["TimeInForce"];
-            /** Format: decimal */
-            quantity: string;
-            /** Format: decimal */
-            limit_price: string | null;
-            status: components["schemas"]["OrderStatus"];
-            /** Format: decimal */
-            filled_quantity: string;
-            /** Format: decimal */
-            leaves_quantity: string;
-            /** Format: decimal */
-            average_fill_price: string | null;
-            /** Format: decimal */
-            fees: string;
-            reason: string | null;
-            submitted_by: components["schemas"]["Submitter"];
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            updated_at: string;
-            /** Format: int64 */
-            version: number;
-        };
-        OrderList: {
-            items: components["schemas"]["Order"][];
-            next_cursor: string | null;
-        };
-        OrderEvent: {
-            /** Format: int64 */
-            seq: number;
-            /** Format: date-time */
-            at: string;
-            kind: string;
-            detail: {
-                [key: string]: unknown;
-            };
-        };
-        OrderEventList: {
-            items: components["schemas"]["OrderEvent"][];
-        };
-        Fill: {
-            id: string;
-            execution_id: string;
-            order_id: string;
-            account_id: string;
-            symbol: string;
-            side: components["schemas"]["Side"];
-            /** Format: decimal */
-            price: string;
-            /** Format: decimal */
-            quantity: string;
-            /** Format: decimal */
-            fee: string;
-            /** Format: date-time */
-            at: string;
-            /** Format: decimal */
-            realised_pnl: string;
-        };
-        FillList: {
-            items: components["schemas"]["Fill"][];
-            next_cursor: string | null;
-        };
+        /** @enum {string} */
+        AccountVisibility: "ready" | "blind";
+        /** @enum {string} */
+        ActOutcome: "done" | "refused" | "failed";
+        /** @description Who acted. */
         AuditActor: {
-            kind: string;
             id: string | null;
+            /** @description `user`, `operator`, `system` or `anonymous`. */
+            kind: string;
             name: string;
         };
-        AuditRow: {
-            /** Format: int64 */
-            seq: number;
-            /** Format: date-time */
-            at: string;
-            actor: components["schemas"]["AuditActor"];
-            act: string;
-            resource: string | null;
-            /** @enum {string} */
-            outcome: "done" | "refused" | "failed";
-            address: string | null;
-            request_id: string | null;
-            detail: {
-                [key: string]: unknown;
-            };
-            hash: string;
-        };
+        /** @description A page of acts. */
         AuditList: {
             items: components["schemas"]["AuditRow"][];
             next_cursor: string | null;
         };
+        /** @description Something wrong with the audit log. */
         AuditProblem: {
-            /** Format: int64 */
-            seq: number;
-            kind: string;
             detail: string;
+            /** @description As `altered`, `removed`, `cut_off`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description The row.
+             */
+            seq: number;
         };
+        /** @description One act. */
+        AuditRow: {
+            /** @description As `order.accepted`. */
+            act: string;
+            actor: components["schemas"]["AuditActor"];
+            /** @description Where the request came from. */
+            address: string | null;
+            at: components["schemas"]["Time"];
+            /** @description The rest, by act. */
+            detail: {
+                [key: string]: unknown;
+            };
+            /** @description SHA-256 over the row before and this one, hexadecimal. */
+            hash: string;
+            outcome: components["schemas"]["ActOutcome"];
+            request_id: string | null;
+            /** @description On what, as `order/0192…`. */
+            resource: string | null;
+            /**
+             * Format: int64
+             * @description 1, 2, … without holes.
+             */
+            seq: number;
+        };
+        /** @description What checking the audit log found. */
         AuditVerification: {
+            head_hash: string;
+            /**
+             * Format: int64
+             * @description Number and hash of the last row.
+             */
+            head_seq: number;
+            /** @description Whether the log is as it was written. */
             ok: boolean;
+            problem: components["schemas"]["AuditProblem"] | null;
             /** Format: int64 */
             rows: number;
-            /** Format: int64 */
-            head_seq: number;
-            head_hash: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Signatures that were checked.
+             */
             signed_heads: number;
-            problem: null | components["schemas"]["AuditProblem"];
             /** Format: int64 */
             took_ms: number;
         };
+        /** @description What happened in a window of time. */
+        Bar: {
+            /** Format: int64 */
+            buy_trades: number;
+            /** @description Units that lifted the ask. */
+            buy_volume: components["schemas"]["Decimal"];
+            close: components["schemas"]["Decimal"];
+            /** @description Whether the window is over. A late trade may still amend it. */
+            final: boolean;
+            high: components["schemas"]["Decimal"];
+            low: components["schemas"]["Decimal"];
+            open: components["schemas"]["Decimal"];
+            /** Format: int64 */
+            sell_trades: number;
+            /** @description Units that hit the bid. */
+            sell_volume: components["schemas"]["Decimal"];
+            /** @description Start of the window. */
+            start_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Number of trades.
+             */
+            trades: number;
+            /** @description Units traded. */
+            volume: components["schemas"]["Decimal"];
+            /** @description Volume-weighted average price. */
+            vwap: components["schemas"]["Decimal"];
+        };
+        /** @enum {string} */
+        BarLength: "1s" | "1m";
+        /** @description Bars of an instrument. */
+        BarList: {
+            every: components["schemas"]["BarLength"];
+            /** @description Oldest first. A window without a trade has no bar. */
+            items: components["schemas"]["Bar"][];
+            symbol: string;
+        };
+        /** @description One check of an order. */
+        Check: {
+            detail: string;
+            /** @description What is allowed. */
+            limit: string | null;
+            ok: boolean;
+            /** @description Which rule, as in the list of problems. */
+            rule: string;
+            /** @description What the order has. */
+            value: string | null;
+        };
+        /** @enum {string} */
+        ChosenStatus: "active" | "disabled";
+        /** @description User name and password. */
+        Credentials: {
+            /** Format: password */
+            password: string;
+            username: string;
+        };
+        /**
+         * Format: decimal
+         * @example 61837.63
+         */
+        Decimal: string;
+        /** @description Where a feed stands. */
+        Feed: {
+            /**
+             * Format: int64
+             * @description How long ago the last event came.
+             */
+            age_ms: number | null;
+            /** @description What was counted, and what was refused and why. */
+            counters: {
+                [key: string]: number;
+            };
+            last_error: string | null;
+            last_event_at: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description How long events take from the exchange to the desk, smoothed.
+             */
+            latency_ms: number | null;
+            name: string;
+            /** Format: int64 */
+            reconnects: number;
+            since_at: components["schemas"]["Time"];
+            state: components["schemas"]["FeedState"];
+        };
+        /** @description All feeds. */
+        FeedList: {
+            feeds: components["schemas"]["Feed"][];
+        };
+        /** @enum {string} */
+        FeedState: "connecting" | "live" | "stalled" | "down" | "stopped";
+        /** @description One wrong field among several. */
+        FieldError: {
+            /** @description What kind of problem, as in the list of problems. */
+            code: string;
+            /** @description In words. */
+            detail: string;
+            /** @description Which field. */
+            field: string;
+        };
+        /** @description An execution. */
+        Fill: {
+            account_id: string;
+            at: components["schemas"]["Time"];
+            /** @description The broker's id. */
+            execution_id: string;
+            /** @description What the broker took; below zero is a rebate. */
+            fee: components["schemas"]["Decimal"];
+            /** @description Unique on the desk: the account's id and the number of the fill on it. */
+            id: string;
+            order_id: string;
+            price: components["schemas"]["Decimal"];
+            quantity: components["schemas"]["Decimal"];
+            /** @description Profit that it realised, less its fee. */
+            realised_pnl: components["schemas"]["Decimal"];
+            side: components["schemas"]["Side"];
+            symbol: string;
+        };
+        /** @description A page of executions. */
+        FillList: {
+            items: components["schemas"]["Fill"][];
+            next_cursor: string | null;
+        };
+        /** @description Access to an account. */
+        Grant: {
+            access: components["schemas"]["Access"];
+            account_id: string;
+            account_name: string;
+        };
+        /** @description How far the access goes. */
+        GrantChange: {
+            access: components["schemas"]["Access"];
+        };
+        /** @description The desk runs. */
+        Health: {
+            /** @description `ok`. */
+            status: string;
+        };
+        /** @description A one-time link. */
+        Invite: {
+            invite_expires_at: components["schemas"]["Time"];
+            invite_url: string;
+        };
+        /** @description A person and the link that makes them a member. */
+        InvitedUser: {
+            invite_expires_at: components["schemas"]["Time"] | null;
+            /** @description Shown this once; works once. `null` when a repeated request finds it taken up. */
+            invite_url: string | null;
+            user: components["schemas"]["User"];
+        };
+        /** @description An instrument and where it stands. */
+        MarketSymbol: {
+            ask: components["schemas"]["Decimal"] | null;
+            ask_size: components["schemas"]["Decimal"] | null;
+            /** @description What is bought. */
+            base: string;
+            bid: components["schemas"]["Decimal"] | null;
+            bid_size: components["schemas"]["Decimal"] | null;
+            change_24h: components["schemas"]["Decimal"] | null;
+            last_at: components["schemas"]["Time"] | null;
+            last_price: components["schemas"]["Decimal"] | null;
+            /** @description Prices of orders are multiples of this. */
+            price_increment: components["schemas"]["Decimal"];
+            /** @description Quantities of orders are multiples of this. */
+            quantity_increment: components["schemas"]["Decimal"];
+            /** @description What it is paid with. */
+            quote: string;
+            quote_at: components["schemas"]["Time"] | null;
+            symbol: string;
+            /** @description Units traded in 24 hours. */
+            volume_24h: components["schemas"]["Decimal"];
+        };
+        /** @enum {string} */
+        Mode: "paper" | "live";
+        /** @description A person to invite. */
+        NewUser: {
+            display_name: string;
+            /** @description At most one's own. */
+            roles: components["schemas"]["Role"][];
+            /** @description What they sign in with: unique, whatever the case. */
+            username: string;
+        };
+        /** @description An order of the desk. */
+        Order: {
+            account_id: string;
+            average_fill_price: components["schemas"]["Decimal"] | null;
+            /** @description The broker's id of it, once known. */
+            broker_order_id: string | null;
+            client_order_id: string;
+            created_at: components["schemas"]["Time"];
+            /** @description What the broker took so far. */
+            fees: components["schemas"]["Decimal"];
+            filled_quantity: components["schemas"]["Decimal"];
+            id: string;
+            /** @description What may still be executed. */
+            leaves_quantity: components["schemas"]["Decimal"];
+            limit_price: components["schemas"]["Decimal"] | null;
+            mode: components["schemas"]["Mode"];
+            quantity: components["schemas"]["Decimal"];
+            /** @description Why it was rejected, expired, or is not known. */
+            reason: string | null;
+            side: components["schemas"]["Side"];
+            status: components["schemas"]["OrderStatus"];
+            submitted_by: components["schemas"]["Submitter"];
+            symbol: string;
+            time_in_force: components["schemas"]["TimeInForce"];
+            type: components["schemas"]["OrderType"];
+            updated_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Number of the last entry of its journal; grows with each change.
+             */
+            version: number;
+        };
+        /** @description An entry of an order's journal. */
+        OrderEvent: {
+            at: components["schemas"]["Time"];
+            /** @description By kind: the broker's id, the execution, the reason. */
+            detail: {
+                [key: string]: unknown;
+            };
+            kind: string;
+            /**
+             * Format: int64
+             * @description 1, 2, … within the order.
+             */
+            seq: number;
+        };
+        /** @description An order's journal. */
+        OrderEventList: {
+            items: components["schemas"]["OrderEvent"][];
+        };
+        /** @description A page of orders. */
+        OrderList: {
+            items: components["schemas"]["Order"][];
+            next_cursor: string | null;
+        };
+        /** @description What an order would cost, and whether it would be taken. */
+        OrderPreview: {
+            buying_power_after: components["schemas"]["Decimal"];
+            buying_power_before: components["schemas"]["Decimal"];
+            checks: components["schemas"]["Check"][];
+            estimated_fee: components["schemas"]["Decimal"];
+            estimated_notional: components["schemas"]["Decimal"];
+            estimated_price: components["schemas"]["Decimal"] | null;
+            /** @description What a purchase costs with the fee, or a sale brings after it. */
+            estimated_total: components["schemas"]["Decimal"];
+            mode: components["schemas"]["Mode"];
+            /** @description Whether all checks were passed. */
+            ok: boolean;
+            /** @description Pass it as `client_order_id` when placing, so that a second click is not a second order. */
+            preview_id: string;
+            quote: components["schemas"]["PreviewQuote"] | null;
+        };
+        /** @description An order that is wished for. */
+        OrderRequest: {
+            /**
+             * @description One's own name for the order: 1 to 64 characters of A-Z, a-z, 0-9 and _.:-, unique on the account for ever.
+             *     Without one the `Idempotency-Key` is used, and without that a new one is made.
+             */
+            client_order_id?: string;
+            /** @description The worst price allowed. For limit orders only. */
+            limit_price?: components["schemas"]["Decimal"];
+            /** @description Above zero, in steps of the symbol's `quantity_increment`. */
+            quantity: components["schemas"]["Decimal"];
+            side: components["schemas"]["Side"];
+            /** @example BTC-USD */
+            symbol: string;
+            time_in_force: components["schemas"]["TimeInForce"];
+            type: components["schemas"]["OrderType"];
+        };
+        /** @enum {string} */
+        OrderScope: "open" | "closed" | "all";
+        /** @enum {string} */
+        OrderStatus: "accepted" | "submitting" | "unknown" | "working" | "partially_filled" | "filled" | "cancel_pending" | "canceled" | "expired" | "rejected";
+        /** @enum {string} */
+        OrderType: "market" | "limit";
+        /** @enum {string} */
+        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
+        /** @description A permission in words. */
+        PermissionEntry: {
+            permission: components["schemas"]["Permission"];
+            title: string;
+        };
+        /** @description What an account holds of one instrument. */
+        Position: {
+            account_id: string;
+            as_of_at: components["schemas"]["Time"];
+            /** @description 0 when nothing is held. */
+            average_price: components["schemas"]["Decimal"];
+            /** @description What was paid for what is held, without fees. */
+            cost_basis: components["schemas"]["Decimal"];
+            market_price: components["schemas"]["Decimal"] | null;
+            market_value: components["schemas"]["Decimal"] | null;
+            /** @description Below zero when short. */
+            quantity: components["schemas"]["Decimal"];
+            /** @description Profit of what was closed, less fees. */
+            realised_pnl: components["schemas"]["Decimal"];
+            symbol: string;
+            unrealised_pnl: components["schemas"]["Decimal"] | null;
+        };
+        /** @description What an account holds. */
+        PositionList: {
+            items: components["schemas"]["Position"][];
+        };
+        /** @description The quote an order was priced on. */
+        PreviewQuote: {
+            ask: components["schemas"]["Decimal"] | null;
+            bid: components["schemas"]["Decimal"] | null;
+            quote_at: components["schemas"]["Time"];
+        };
+        /** @description The answer as programs see it. */
+        Problem: {
+            /** @description What kind of problem, stable. */
+            code: string;
+            /** @description This case in words. */
+            detail: string;
+            /** @description All wrong fields. */
+            errors?: components["schemas"]["FieldError"][];
+            /** @description Which field of the request is wrong. */
+            field?: string;
+            /** @description What the rule allows. */
+            limit?: string;
+            /** @description Names the request in the desk's log and audit rows. */
+            request_id: string;
+            /** @description Which rule was broken. */
+            rule?: string;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
+            status: number;
+            /** @description The problem in a few words, the same each time. */
+            title: string;
+            /** @description Where the code is explained. */
+            type: string;
+            /** @description What was asked for. */
+            value?: string;
+        };
+        /** @description Whether the desk can do its work. */
+        Ready: {
+            checks: components["schemas"]["ReadyCheck"][];
+            /** @description `ok` or `degraded`. */
+            status: string;
+        };
+        /** @description One thing the desk needs. */
+        ReadyCheck: {
+            /** @description What is wrong; only for those who may see the health of the desk in detail. */
+            detail: string | null;
+            name: string;
+            ok: boolean;
+        };
+        /** @enum {string} */
+        Role: "super_admin" | "admin" | "manager" | "trader" | "analyst" | "viewer" | "auditor";
+        /** @description A role and what it allows. */
+        RoleEntry: {
+            /** @description What it is for. */
+            description: string;
+            permissions: components["schemas"]["Permission"][];
+            role: components["schemas"]["Role"];
+            /** @description Its name for people. */
+            title: string;
+        };
+        /** @description All roles and all permissions. */
+        RoleList: {
+            items: components["schemas"]["RoleEntry"][];
+            permissions: components["schemas"]["PermissionEntry"][];
+        };
+        /** @description Who is signed in, and what they may do. */
+        Session: {
+            /** @description The accounts that may be seen. */
+            accounts: components["schemas"]["AccountSummary"][];
+            /** @description Everything the roles allow. On an account only as far as the access to it goes. */
+            permissions: components["schemas"]["Permission"][];
+            session: components["schemas"]["SessionTimes"];
+            user: components["schemas"]["SessionUser"];
+        };
+        /** @description How long a session lasts. */
+        SessionTimes: {
+            created_at: components["schemas"]["Time"];
+            /** @description When it ends in any case. */
+            expires_at: components["schemas"]["Time"];
+            /** @description When it ends if nothing is asked for until then. */
+            idle_expires_at: components["schemas"]["Time"];
+        };
+        /** @description The person of a session. */
+        SessionUser: {
+            display_name: string;
+            id: string;
+            roles: components["schemas"]["Role"][];
+            status: components["schemas"]["UserStatus"];
+            username: string;
+        };
+        /** @enum {string} */
+        Side: "buy" | "sell";
+        /** @description Who placed an order. */
+        Submitter: {
+            id: string;
+            name: string;
+        };
+        /** @description All instruments. */
+        SymbolList: {
+            items: components["schemas"]["MarketSymbol"][];
+        };
+        /**
+         * Format: date-time
+         * @example 2026-11-21T12:00:00.123456Z
+         */
+        Time: string;
+        /** @enum {string} */
+        TimeInForce: "day" | "gtc";
+        /** @description A print on the tape. */
+        Trade: {
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description The vendor's number of the exchange.
+             */
+            exchange: number;
+            /** @description The exchange's id of it. */
+            id: string | null;
+            price: components["schemas"]["Decimal"];
+            quantity: components["schemas"]["Decimal"];
+            /** @description Who crossed the spread. */
+            side: components["schemas"]["TradeSide"];
+        };
+        /** @description Prints of an instrument. */
+        TradeList: {
+            items: components["schemas"]["Trade"][];
+        };
+        /** @enum {string} */
+        TradeSide: "buy" | "sell" | "unknown";
+        /** @description A person. */
+        User: {
+            created_at: components["schemas"]["Time"];
+            display_name: string;
+            grants: components["schemas"]["Grant"][];
+            id: string;
+            last_sign_in_at: components["schemas"]["Time"] | null;
+            roles: components["schemas"]["Role"][];
+            status: components["schemas"]["UserStatus"];
+            username: string;
+        };
+        /** @description What to change; what is left out stays. */
+        UserChange: {
+            display_name?: string;
+            /** @description All roles from now on, at most one's own. */
+            roles?: components["schemas"]["Role"][];
+            /** @description `disabled` ends all sessions at once. */
+            status?: components["schemas"]["ChosenStatus"];
+        };
+        /** @description A page of people. */
+        UserList: {
+            items: components["schemas"]["User"][];
+            next_cursor: string | null;
+        };
+        /** @enum {string} */
+        UserStatus: "invited" | "active" | "disabled";
     };
     responses: never;
     parameters: never;
@@ -814,7 +1066,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    session: {
+    health: {
         parameters: {
             query?: never;
             header?: never;
@@ -823,27 +1075,17 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
         };
     };
-    sign_out: {
+    ready: {
         parameters: {
             query?: never;
             header?: never;
@@ -852,413 +1094,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    roles: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RoleList"];
+                    "application/json": components["schemas"]["Ready"];
                 };
             };
-            /** @description Refused */
-            default: {
+            /** @description Something is missing */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    users: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UserList"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_user: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewUser"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InvitedUser"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    user: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    change_user: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["UserChange"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    invite_user: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Invite"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    grant: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-                account_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["GrantChange"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    revoke: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-                account_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    symbols: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SymbolList"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    bars: {
-        parameters: {
-            query: {
-                symbol: string;
-                every: "1s" | "1m";
-                limit?: number;
-                before?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BarList"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    trades: {
-        parameters: {
-            query: {
-                symbol: string;
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TradeList"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    feed: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FeedList"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Ready"];
                 };
             };
         };
@@ -1272,7 +1122,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1281,7 +1130,6 @@ export interface operations {
                     "application/json": components["schemas"]["AccountList"];
                 };
             };
-            /** @description Refused */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -1297,13 +1145,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The account. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1312,7 +1160,6 @@ export interface operations {
                     "application/json": components["schemas"]["AccountDetail"];
                 };
             };
-            /** @description Refused */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -1323,27 +1170,42 @@ export interface operations {
             };
         };
     };
-    positions: {
+    submit_order: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
+                /** @description The account. */
                 id: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderRequest"];
+            };
+        };
         responses: {
-            /** @description OK */
+            /** @description Placed before */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PositionList"];
+                    "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description Refused */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -1359,6 +1221,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The account. */
                 id: string;
             };
             cookie?: never;
@@ -1369,7 +1232,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1378,7 +1240,6 @@ export interface operations {
                     "application/json": components["schemas"]["OrderPreview"];
                 };
             };
-            /** @description Refused */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -1389,207 +1250,26 @@ export interface operations {
             };
         };
     };
-    submit_order: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["OrderRequest"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Order"];
-                };
-            };
-            /** @description OK */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Order"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    orders: {
-        parameters: {
-            query?: {
-                account_id?: string;
-                status?: "open" | "closed" | "all";
-                symbol?: string;
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["OrderList"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    order: {
+    positions: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The account. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Order"];
+                    "application/json": components["schemas"]["PositionList"];
                 };
             };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    order_events: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["OrderEventList"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    cancel_order: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Order"];
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    fills: {
-        parameters: {
-            query?: {
-                account_id?: string;
-                symbol?: string;
-                order_id?: string;
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FillList"];
-                };
-            };
-            /** @description Refused */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -1603,13 +1283,20 @@ export interface operations {
     audit: {
         parameters: {
             query?: {
-                search?: string;
-                actor?: string;
-                act?: string;
-                from?: string;
-                to?: string;
-                limit?: number;
-                cursor?: string;
+                /** @description Text that occurs in the row. */
+                search?: string | null;
+                /** @description A person's id, or a kind of actor. */
+                actor?: string | null;
+                /** @description An act or its first part: `order` finds `order.accepted`. */
+                act?: string | null;
+                /** @description Not before this time. */
+                from?: string | null;
+                /** @description Before this time. */
+                to?: string | null;
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -1617,7 +1304,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1626,7 +1312,6 @@ export interface operations {
                     "application/json": components["schemas"]["AuditList"];
                 };
             };
-            /** @description Refused */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -1646,7 +1331,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1655,7 +1339,645 @@ export interface operations {
                     "application/json": components["schemas"]["AuditVerification"];
                 };
             };
-            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    fills: {
+        parameters: {
+            query?: {
+                /** @description Only of this account. */
+                account_id?: string | null;
+                /** @description Only of this instrument. */
+                symbol?: string | null;
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FillList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    bars: {
+        parameters: {
+            query: {
+                /** @example BTC-USD */
+                symbol: string;
+                /** @description The length of a bar. */
+                every: components["schemas"]["BarLength"];
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+                /** @description Only bars that start before this time: the `start_at` of the oldest one of the page before. */
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BarList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    feed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    symbols: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SymbolList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trades: {
+        parameters: {
+            query: {
+                /** @example BTC-USD */
+                symbol: string;
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TradeList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    orders: {
+        parameters: {
+            query?: {
+                /** @description Only of this account. */
+                account_id?: string | null;
+                /** @description `open`, `closed` or `all`. */
+                status?: components["schemas"]["OrderScope"] | null;
+                /** @description Only of this instrument. */
+                symbol?: string | null;
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The order. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_order: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The order. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The order. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderEventList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    users: {
+        parameters: {
+            query?: {
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitedUser"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The person. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The person. */
+                id: string;
+                /** @description The account. */
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The person. */
+                id: string;
+                /** @description The account. */
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    invite_user: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The person. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invite"];
+                };
+            };
             default: {
                 headers: {
                     [name: string]: unknown;
