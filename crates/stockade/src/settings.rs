@@ -77,9 +77,11 @@ impl Settings {
         // DATABASE_URL and FEED are what other programs and `make` call them.
         let common = Env::raw().only(&["DATABASE_URL", "FEED"]);
         let own = Env::prefixed("STOCKADE_").ignore(ELSEWHERE).split("__");
-        Figment::from(Serialized::defaults(defaults))
-            .merge(Toml::file_exact(file))
-            .merge(common)
+        let mut all = Figment::from(Serialized::defaults(defaults));
+        if file.exists() {
+            all = all.merge(Toml::file_exact(file));
+        }
+        all.merge(common)
             .merge(own)
             .extract()
             .with_context(|| format!("the settings ({}, environment) are not right", file.display()))
