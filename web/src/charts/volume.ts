@@ -28,11 +28,11 @@ export function addVolume(chart: IChartApi): Layer {
   let highest = 0;
   const series = chart.addSeries(HistogramSeries, {
     priceScaleId: "left",
-    // The axis runs up beside the candles, where there is no volume to read.
+    // The axis runs up beside the candles, where there is no volume to read; its zero is a float.
     priceFormat: {
       type: "custom",
       minMove: 0.0001,
-      formatter: (v: number) => (v > highest ? "" : short(v)),
+      formatter: (v: number) => (v > highest ? "" : short(v < highest / 1e6 ? 0 : v)),
     },
     autoscaleInfoProvider(original: () => AutoscaleInfo | null) {
       const info = original();

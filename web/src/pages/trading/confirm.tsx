@@ -1,5 +1,5 @@
 import type { AccountSummary, Check, OrderPreview } from "../../api/types";
-import { money, price, UNKNOWN } from "../../format/money";
+import { money, price } from "../../format/money";
 import { clock } from "../../format/time";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
@@ -11,6 +11,20 @@ import type { Ticket } from "./ticket";
 import { orderLine } from "./words";
 
 type Asking = Extract<Ticket, { step: "previewed" | "sending" | "unanswered" }>;
+
+/** What each rule looks at. Rules are named after their breach, which reads wrong beside a tick. */
+const CHECKED: Record<string, string> = {
+  symbol_unknown: "Symbol",
+  quantity_invalid: "Quantity",
+  quantity_too_small: "Smallest quantity",
+  quantity_too_large: "Largest quantity",
+  price_off_tick: "Price step",
+  price_collar: "Distance from the market",
+  notional_too_large: "Worth of one order",
+  buying_power: "Buying power",
+  position_too_small: "Position to sell",
+  no_quote: "Fresh quote",
+};
 
 interface ConfirmProps {
   ticket: Asking;
@@ -71,7 +85,7 @@ export default function Confirm({ ticket, account, onSend, onBack, returnTo }: C
           </div>
         )}
 
-        <div className="mt-4 flex gap-2">
+        <div className="sticky bottom-0 -mb-5 flex gap-2 bg-panel pt-4 pb-5">
           <Button onClick={onBack} disabled={sending} className="flex-1">
             Back
           </Button>
@@ -127,26 +141,26 @@ function CheckRow({ check }: { check: Check }) {
       </span>
       <div className="min-w-0 flex-1">
         <p className="font-medium">
-          {ruleTitle(check.rule)}
+          {CHECKED[check.rule] ?? ruleTitle(check.rule)}
           <span className="sr-only">{check.ok ? ": holds" : ": fails"}</span>
         </p>
         <p className="text-xs text-muted">{check.detail}</p>
       </div>
       {(check.value != null || check.limit != null) && (
         <dl className="text-right text-xs">
-          <CheckNumber name="value" text={check.value} />
-          <CheckNumber name="limit" text={check.limit} />
+          {check.value != null && <CheckNumber name="value" text={check.value} />}
+          {check.limit != null && <CheckNumber name="limit" text={check.limit} />}
         </dl>
       )}
     </li>
   );
 }
 
-function CheckNumber({ name, text }: { name: string; text: string | null | undefined }) {
+function CheckNumber({ name, text }: { name: string; text: string }) {
   return (
     <div className="flex justify-end gap-1.5">
       <dt className="text-muted">{name}</dt>
-      <dd>{text == null ? UNKNOWN : price(text, "1")}</dd>
+      <dd>{price(text, "1")}</dd>
     </div>
   );
 }

@@ -211,7 +211,18 @@ function Trail({ id, known, returnTo, onClose }: TrailProps) {
       )}
       <h3 className="mt-4 mb-2 text-xs font-semibold text-muted">Events</h3>
       {events.isPending && <p className="text-muted">Loading…</p>}
+      {/* The journal begins where the desk first acts on the order; how it came stands in the order. */}
       <ol className="relative ml-1.5 border-l border-line">
+        {order && events.data?.items[0]?.kind !== "accepted" && (
+          <Step
+            event={{
+              seq: 0,
+              at: order.created_at,
+              kind: "accepted",
+              detail: { from: order.submitted_by.name, mode: order.mode },
+            }}
+          />
+        )}
         {events.data?.items.map((event) => (
           <Step key={event.seq} event={event} />
         ))}
