@@ -71,8 +71,9 @@ pub(crate) async fn insert_head(connection: &mut Connection, head: &Head) -> Res
 
 /// Numbers of the last row and of the last signed head, as of one moment; 0 when there is none.
 pub(crate) async fn bounds(connection: &mut Connection) -> Result<(i64, i64), StorageError> {
-    let sql = "SELECT (SELECT COALESCE(MAX(seq), 0) FROM audit_log) AS last_row, \
-               (SELECT COALESCE(MAX(seq), 0) FROM audit_heads) AS last_head";
+    // SQLite takes a text for a number if somebody insists; texts are greater than all numbers, and do not count.
+    let sql = "SELECT (SELECT COALESCE(MAX(seq), 0) FROM audit_log WHERE seq < 9223372036854775807) AS last_row, \
+               (SELECT COALESCE(MAX(seq), 0) FROM audit_heads WHERE seq < 9223372036854775807) AS last_head";
     let row = query(sql).fetch_one(connection).await?;
     Ok((row.try_get("last_row")?, row.try_get("last_head")?))
 }

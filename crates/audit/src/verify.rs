@@ -28,11 +28,11 @@ pub async fn verify(db: &Database, key: &PublicKey, anchors: &Anchors) -> Result
         let rows = match store::rows(&mut connection, after, last_row, limit).await {
             Ok(rows) => rows,
             // Somebody put something into a column that is not even text: find out where.
-            Err(sqlx::Error::ColumnDecode { .. }) if 1 < limit => {
+            Err(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) if 1 < limit => {
                 limit = (limit / 10).max(1);
                 continue;
             }
-            Err(sqlx::Error::ColumnDecode { .. }) => {
+            Err(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
                 let seq = store::next_seq(&mut connection, after).await.unwrap_or(None);
                 check.unreadable(seq)?;
                 break;

@@ -204,15 +204,17 @@ pub(crate) fn check(password: &str, names: &[&str]) -> Result<(), PasswordRule> 
     let context = context_words(names);
     let common: Vec<String> = COMMON.iter().map(|word| (*word).to_owned()).collect();
     // Both as typed and with the usual replacements undone: "1" may be a digit of a run, or an "l".
-    for plain in [simplified(password, |c| c), simplified(password, unreplaced)] {
-        let without_context = remove_words(&plain, &context);
-        let rest = remove_repetitions(&remove_runs(&remove_words(&without_context, &common)));
-        if rest.chars().filter(|c| c.is_alphanumeric()).count() < UNPREDICTABLE {
-            let named = without_context != plain;
-            return Err(if named { PasswordRule::Context } else { PasswordRule::Common });
-        }
+    let forms = [simplified(password, |c| c), simplified(password, unreplaced)];
+    let nameless = forms.each_ref().map(|form| remove_words(form, &context));
+    let is_predictable = nameless.iter().any(|form| {
+        let rest = remove_repetitions(&remove_runs(&remove_words(form, &common)));
+        rest.chars().filter(|c| c.is_alphanumeric()).count() < UNPREDICTABLE
+    });
+    match is_predictable {
+        true if nameless != forms => Err(PasswordRule::Context),
+        true => Err(PasswordRule::Common),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// The names' parts of three characters or more, each also reversed, longest first.

@@ -82,13 +82,14 @@ impl Identity {
         // What cannot be a name is looked up all the same; no stored name has a question mark in it.
         let key = Username::new(username).map_or_else(|_| "?".to_owned(), |name| name.key);
         let source = throttle::source(ctx.address);
-        self.count_guess(ctx, &key, &source).await?;
+        let guessed = throttle::name(&key);
+        self.count_guess(ctx, &guessed, &source).await?;
 
         let login = store::login(&mut *self.db.read().await?, &key).await?;
         let stored = login.as_ref().and_then(|login| login.password_hash.clone());
         let verified = place.verify(password, stored).await;
 
-        let attempt = Attempt { key, source, login, verified, user_agent: user_agent.map(cut) };
+        let attempt = Attempt { key, guessed, source, login, verified, user_agent: user_agent.map(cut) };
         let token = crypto::new_token();
         let token_hash = hash_of(token.expose_secret());
         let session = self.finish_sign_in(ctx, attempt, token_hash).await?.ok_or(SignInError::Failed)?;
@@ -97,11 +98,11 @@ impl Identity {
     }
 
     /// Counts the guess in a commit of its own, before anything is compared.
-    async fn count_guess(&self, ctx: &Context, key: &str, source: &str) -> Result<(), SignInError> {
-        let (ctx, key, source) = (ctx.clone(), key.to_owned(), source.to_owned());
+    async fn count_guess(&self, ctx: &Context, name: &str, source: &str) -> Result<(), SignInError> {
+        let (ctx, name, source) = (ctx.clone(), name.to_owned(), source.to_owned());
         let guess = self.db.write(move |tx| {
             Box::pin(async move {
-                let guess = throttle::count(tx.sql(), &key, &source, ctx.at).await?;
+                let guess = throttle::count(tx.sql(), &name, &source, ctx.at).await?;
                 if let Guess::Refused { first: true, .. } = guess {
                     let entry = AuditEntry::by(&ctx, "session.started").ended(Outcome::Refused);
                     tx.record(entry.with(json!({ "reason": "too many failed attempts" })));
@@ -213,6 +214,7 @@ impl Identity {
 /// What is known when the hash is done.
 struct Attempt {
     key: String,
+    guessed: String,
     source: String,
     login: Option<Login>,
     verified: Verified,
@@ -245,7 +247,7 @@ async fn begin_session(
     token_hash: &str,
 ) -> Result<StoredSession, StorageError> {
     let id = SessionId::new(ctx.at);
-    throttle::forget(tx.sql(), &attempt.key, &attempt.source).await?;
+    throttle::forget(tx.sql(), &attempt.guessed, &attempt.source).await?;
     if let Some(hash) = &attempt.verified.rehashed {
         store::set_password(tx.sql(), user, hash).await?;
     }

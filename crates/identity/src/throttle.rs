@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::{Timestamp, from_micros, micros};
 use storage::{Connection, RowExt as _, StorageError, query};
+use vault::crypto;
 
 /// Failures are forgotten after this long.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -20,7 +21,7 @@ const PER_SOURCE: i64 = 60;
 /// Names that one source may fail for in a window.
 const NAMES_PER_SOURCE: i64 = 30;
 
-/// Notes in the table that a refusal was recorded; no user name has this character in it.
+/// Notes in the table that a refusal was recorded; no hash of a name is this.
 const SOURCE_REFUSED: &str = "*";
 
 /// Whether a guess counts.
@@ -45,10 +46,15 @@ pub(crate) fn source(address: Option<IpAddr>) -> String {
     }
 }
 
+/// What stands for a user name: a hash of its canonical form. Some people type their password there.
+pub(crate) fn name(key: &str) -> String {
+    crypto::hex(&crypto::sha256(key.as_bytes()))
+}
+
 /// Counts a guess beforehand, or refuses it.
 pub(crate) async fn count(
     connection: &mut Connection,
-    key: &str,
+    name: &str,
     source: &str,
     now: Timestamp,
 ) -> Result<Guess, StorageError> {
@@ -57,13 +63,13 @@ pub(crate) async fn count(
 
     let sql = "SELECT COUNT(*) AS failures, MIN(at) AS oldest FROM sign_in_failures \
                WHERE username_key = $1 AND address = $2";
-    let row = query(sql).bind(key).bind(source).fetch_one(&mut *connection).await?;
+    let row = query(sql).bind(name).bind(source).fetch_one(&mut *connection).await?;
     let of_name: i64 = row.try_get("failures")?;
     if PER_NAME <= of_name {
         // One more row says that the refusal was recorded: a flood must not fill the audit log.
         let first = of_name == PER_NAME;
         if first {
-            insert(connection, key, source, now).await?;
+            insert(connection, name, source, now).await?;
         }
         return Ok(Guess::Refused { retry_after: wait(row.try_get("oldest")?, now), first });
     }
@@ -82,25 +88,29 @@ pub(crate) async fn count(
         return Ok(Guess::Refused { retry_after: wait(row.try_get("oldest")?, now), first });
     }
 
-    insert(connection, key, source, now).await?;
+    insert(connection, name, source, now).await?;
     Ok(Guess::Counted)
 }
 
 /// Takes back what was counted for a name and source: the password was right.
-pub(crate) async fn forget(connection: &mut Connection, key: &str, source: &str) -> Result<(), StorageError> {
+pub(crate) async fn forget(
+    connection: &mut Connection,
+    name: &str,
+    source: &str,
+) -> Result<(), StorageError> {
     let sql = "DELETE FROM sign_in_failures WHERE username_key = $1 AND address = $2";
-    query(sql).bind(key).bind(source).execute(connection).await?;
+    query(sql).bind(name).bind(source).execute(connection).await?;
     Ok(())
 }
 
 async fn insert(
     connection: &mut Connection,
-    key: &str,
+    name: &str,
     source: &str,
     at: Timestamp,
 ) -> Result<(), StorageError> {
     let sql = "INSERT INTO sign_in_failures (username_key, address, at) VALUES ($1, $2, $3)";
-    query(sql).bind(key).bind(source).bind(micros(at)).execute(connection).await?;
+    query(sql).bind(name).bind(source).bind(micros(at)).execute(connection).await?;
     Ok(())
 }
 

@@ -41,7 +41,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_of_user ON sessions (user_id);
 
 CREATE TABLE sign_in_failures (
-    username_key TEXT NOT NULL,
+    username_key TEXT NOT NULL,                 -- SHA-256 of the canonical form: some type their password there
     address      TEXT NOT NULL,
     at           BIGINT NOT NULL
 );
