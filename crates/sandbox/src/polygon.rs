@@ -139,12 +139,6 @@ impl Server {
         self.shared.tell(&Order::Say(frame.into()));
     }
 
-    /// Waits until so many clients have subscribed to something.
-    pub async fn subscribed(&self, clients: usize) {
-        // The sender lives as long as we do.
-        let _ = self.shared.subscribed.subscribe().wait_for(|count| *count == clients).await;
-    }
-
     /// Waits for the end, after `stop`.
     pub async fn closed(self) {
         let _ = self.listener.await;
@@ -181,8 +175,13 @@ impl Shared {
     }
 }
 
-/// Plays the source once, for all.
+/// Plays the source once, for all, from the moment at which somebody listens.
 async fn broadcast(shared: Arc<Shared>) {
+    let mut subscribed = shared.subscribed.subscribe();
+    tokio::select! {
+        () = shared.stop.cancelled() => return,
+        _ = subscribed.wait_for(|clients| *clients > 0) => {}
+    }
     let mut frames = shared.source.play(&shared.clock);
     loop {
         let frame = tokio::select! {

@@ -92,6 +92,7 @@ async fn deliver(
 ) {
     let begun = Instant::now();
     let mut origin_ms: Option<i64> = None;
+    let mut overdue = 0_u32;
     while let Some((due_ms, frame)) = prepared.recv().await {
         if let Pace::Times(times) = pace {
             // What is shifted to now or made now is due by the clock; another recording begins at once.
@@ -99,6 +100,9 @@ async fn deliver(
             let origin_ms = *origin_ms.get_or_insert(if far { due_ms } else { now.as_millisecond() });
             let after_ms = u64::try_from(due_ms - origin_ms).unwrap_or(0);
             let due = begun + Duration::from_millis(after_ms).div_f64(times.max(0.001));
+            // What is overdue comes at once, but not faster than any client could read it.
+            overdue = if due <= Instant::now() { overdue + 1 } else { 0 };
+            let due = if overdue % 16 == 15 { Instant::now() + Duration::from_millis(1) } else { due };
             tokio::select! {
                 () = send.closed() => return,
                 () = tokio::time::sleep_until(due) => {}

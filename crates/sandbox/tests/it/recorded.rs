@@ -83,3 +83,23 @@ async fn a_recording_can_be_played_as_if_it_happened_now_again_and_again() {
     }
     wire.end().await;
 }
+
+#[tokio::test]
+async fn a_recording_waits_for_its_first_listener_and_catches_up_without_losing_anything() {
+    let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
+    // Two seconds of a market that is busier than a client's queue is long, all of it overdue at once.
+    for id in 0..6_000_i64 {
+        let at = 1_704_164_640_000 + id / 3;
+        writeln!(file, "{}", trade(id.unsigned_abs(), at, "100.5")).unwrap();
+    }
+    let source = RecordingSource {
+        path: file.path().to_owned(),
+        pace: Pace::Times(1_000_000.0),
+        repeat: false,
+        retime: false,
+    };
+    let mut wire = Wire::new(Source::Recording(source)).await;
+    wire.until("all trades", |wire| wire.count("trades") == 6_000).await;
+    assert_eq!(wire.status().reconnects, 0);
+    wire.end().await;
+}
