@@ -159,6 +159,8 @@ impl Router {
         loop {
             let mut inputs = Vec::new();
             tokio::select! {
+                // First: when the desk stops, the broker's stream ends too, and that is no alarm.
+                biased;
                 () = stop.cancelled() => return,
                 Some(command) = inbox.recv() => inputs.push(Input::Command(command)),
                 Some(answer) = answered.recv() => inputs.push(answer),

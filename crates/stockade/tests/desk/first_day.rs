@@ -62,6 +62,8 @@ async fn a_desk_is_set_up_trades_stops_and_remembers() {
 #[tokio::test]
 async fn the_same_desk_runs_on_postgresql() {
     for database in storage::testing::databases().await.into_iter().skip(1) {
-        first_day(Home { database_url: Some(database.url), ..Home::new() }).await;
+        let mut home = Home::new();
+        home.database_url = Some(database.url);
+        first_day(home).await;
     }
 }

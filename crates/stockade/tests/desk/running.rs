@@ -1,5 +1,6 @@
 //! A running desk: the binary on a home folder, and a signed-in client.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -22,7 +23,9 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), database_url: None }
+        // A folder that others can read is refused: it holds keys.
+        let private = std::fs::Permissions::from_mode(0o700);
+        Self { folder: tempfile::Builder::new().permissions(private).tempdir().unwrap(), database_url: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
