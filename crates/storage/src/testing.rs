@@ -43,7 +43,9 @@ pub async fn databases() -> Vec<TestDatabase> {
     match std::env::var("STOCKADE_TEST_POSTGRES") {
         Ok(server) => databases.push(TestDatabase { url: create_postgres(&server).await, folder: None }),
         Err(_) if std::env::var_os("CI").is_some() => {
-            panic!("STOCKADE_TEST_POSTGRES is not set, and with CI set the store must be tested on PostgreSQL too")
+            panic!(
+                "STOCKADE_TEST_POSTGRES is not set, and with CI set the store must be tested on PostgreSQL too"
+            )
         }
         Err(_) => eprintln!("skipped on PostgreSQL: STOCKADE_TEST_POSTGRES is not set"),
     }
@@ -57,7 +59,8 @@ async fn create_postgres(server: &str) -> String {
         .execute(&mut connection)
         .await
         .expect("the test PostgreSQL lets us create a database");
-    let (base, options) = server.split_once('?').map_or((server, None), |(base, options)| (base, Some(options)));
+    let (base, options) =
+        server.split_once('?').map_or((server, None), |(base, options)| (base, Some(options)));
     let (host, _) = base.rsplit_once('/').expect("STOCKADE_TEST_POSTGRES ends in /DATABASE");
     options.map_or_else(|| format!("{host}/{name}"), |options| format!("{host}/{name}?{options}"))
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::{AuditEntry, Timestamp};
 use storage::testing::databases;
-use storage::{AuditChain, BoxFuture, Connection, Database, RowExt as _, StorageError, Tx, query, query_scalar};
+use storage::{
+    AuditChain, BoxFuture, Connection, Database, RowExt as _, StorageError, Tx, query, query_scalar,
+};
 
 /// Counts what it is given, per commit group.
 #[derive(Default)]
@@ -123,7 +125,8 @@ async fn a_full_disk_refuses_writes_and_reads_go_on() {
         .write(move |tx: &mut Tx| {
             Box::pin(async move {
                 insert_in(tx, "half").await?;
-                let sql = "INSERT INTO secrets (name, key_version, sealed, updated_at) VALUES ('big', 1, $1, 0)";
+                let sql =
+                    "INSERT INTO secrets (name, key_version, sealed, updated_at) VALUES ('big', 1, $1, 0)";
                 query(sql).bind(big).execute(tx.sql()).await?;
                 Ok::<_, StorageError>(())
             })
