@@ -134,7 +134,7 @@ export function Choice<T extends string>({
       {options.map((option) => (
         <label
           key={option.value}
-          className={`relative flex min-h-10 flex-1 cursor-pointer items-center justify-center rounded px-2.5 font-medium whitespace-nowrap has-focus-visible:outline-2 has-focus-visible:outline-accent sm:min-h-8 ${
+          className={`relative flex min-h-11 flex-1 cursor-pointer items-center justify-center rounded px-2.5 font-medium whitespace-nowrap has-focus-visible:outline-2 has-focus-visible:outline-accent sm:min-h-8 ${
             value === option.value
               ? (option.look ?? "bg-raised text-ink shadow-sm ring-1 ring-line-strong/50")
               : "text-muted hover:text-ink"

@@ -9,6 +9,8 @@ interface DialogProps {
   /** One sentence on what is being decided. */
   description: ReactNode;
   children: ReactNode;
+  /** Stays in sight below what scrolls: the buttons that decide. */
+  footer?: ReactNode;
   /** Where the focus goes after closing; a dialog opened by an answer has no trigger of its own. */
   returnTo?: () => HTMLElement | null;
   wide?: boolean;
@@ -21,6 +23,7 @@ export function Dialog({
   title,
   description,
   children,
+  footer,
   returnTo,
   wide,
 }: DialogProps) {
@@ -56,6 +59,7 @@ export function Dialog({
             </Radix.Close>
           </div>
           <div className="scroll-fade min-h-0 overflow-y-auto px-5 pb-5">{children}</div>
+          {footer && <div className="flex gap-2 border-t border-line px-5 py-4">{footer}</div>}
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>

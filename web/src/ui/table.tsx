@@ -109,7 +109,7 @@ export function Table<Row extends RowData>({
                       <button
                         type="button"
                         onClick={header.column.getToggleSortingHandler()}
-                        className="inline-flex min-h-8 items-center gap-1 hover:text-ink"
+                        className="inline-flex min-h-11 items-center gap-1 hover:text-ink sm:min-h-8"
                       >
                         <table.FlexRender header={header} />
                         {sorted === "asc" && <ArrowUp className="size-3" />}

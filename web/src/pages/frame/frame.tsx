@@ -45,7 +45,7 @@ export function Frame() {
     <div className="flex min-h-dvh flex-col">
       <a
         href="#main"
-        className="absolute top-0 left-2 z-60 -translate-y-full rounded-b-md bg-accent px-3 py-2 text-accent-ink focus:translate-y-0"
+        className="absolute top-0 left-2 z-60 -translate-y-full rounded-b-md bg-accent px-3 py-3 text-accent-ink focus:translate-y-0"
       >
         Skip to the page
       </a>

@@ -1,3 +1,4 @@
+import { useId } from "react";
 import type { AccountSummary, Check, OrderPreview } from "../../api/types";
 import { money, price } from "../../format/money";
 import { clock } from "../../format/time";
@@ -37,6 +38,7 @@ interface ConfirmProps {
 /** What the order will do, each check with its number, and the one button that sends it. */
 export default function Confirm({ ticket, account, onSend, onBack, returnTo }: ConfirmProps) {
   const { request, preview } = ticket;
+  const form = useId();
   const sending = ticket.step === "sending";
   const verb = request.side === "buy" ? "Buy" : "Sell";
   return (
@@ -46,8 +48,29 @@ export default function Confirm({ ticket, account, onSend, onBack, returnTo }: C
       returnTo={returnTo}
       title={`${verb} ${request.symbol}?`}
       description={orderLine(request)}
+      footer={
+        <>
+          <Button onClick={onBack} disabled={sending} className="flex-1">
+            Back
+          </Button>
+          <Button
+            type="submit"
+            form={form}
+            look={request.side}
+            disabled={sending || !preview.ok}
+            className="flex-[2]"
+          >
+            {sending
+              ? "Sending…"
+              : ticket.step === "unanswered"
+                ? "Send again"
+                : `Place ${request.side} order`}
+          </Button>
+        </>
+      }
     >
       <form
+        id={form}
         onSubmit={(event) => {
           event.preventDefault();
           onSend();
@@ -84,24 +107,6 @@ export default function Confirm({ ticket, account, onSend, onBack, returnTo }: C
             </Notice>
           </div>
         )}
-
-        <div className="sticky bottom-0 -mb-5 flex gap-2 bg-panel pt-4 pb-5">
-          <Button onClick={onBack} disabled={sending} className="flex-1">
-            Back
-          </Button>
-          <Button
-            type="submit"
-            look={request.side}
-            disabled={sending || !preview.ok}
-            className="flex-[2]"
-          >
-            {sending
-              ? "Sending…"
-              : ticket.step === "unanswered"
-                ? "Send again"
-                : `Place ${request.side} order`}
-          </Button>
-        </div>
       </form>
     </Dialog>
   );

@@ -109,7 +109,7 @@ describe("the order ticket", () => {
     const place = screen.getByRole("button", { name: "Place buy order" });
     enter(place);
     enter(place);
-    fireEvent.submit(place.closest("form") as HTMLFormElement);
+    fireEvent.submit((place as HTMLButtonElement).form as HTMLFormElement);
     expect(submits).toHaveLength(1);
     expect(submits[0]?.[1]).toBe("p1");
     finish({ id: "o1", status: "accepted", ...(submits[0] as [OrderRequest, string])[0] } as Order);
@@ -151,7 +151,7 @@ describe("the order ticket", () => {
     await ask();
     const place = screen.getByRole("button", { name: "Place buy order" });
     expect((place as HTMLButtonElement).disabled).toBe(true);
-    fireEvent.submit(place.closest("form") as HTMLFormElement);
+    fireEvent.submit((place as HTMLButtonElement).form as HTMLFormElement);
     expect(submits).toEqual([]);
   });
 
