@@ -1,9 +1,15 @@
 //! Who may call what: the whole API in one table.
 //!
 //! The documentation shows it, and a test calls every route as everybody and compares. A route that is not in it
-//! does not pass the tests.
+//! does not answer.
 
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use domain::Permission;
+
+use crate::problem::Problem;
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,4 +101,13 @@ pub const TABLE: &[Rule] = {
 /// What the caller of a route needs.
 pub(crate) fn of(method: &str, path: &str) -> Option<Needs> {
     TABLE.iter().find(|rule| rule.method == method && rule.path == path).map(|rule| rule.needs)
+}
+
+/// Lets nobody through to a route that is not in the table: somebody forgot to say who may call it.
+pub(crate) async fn refuse_unlisted(path: MatchedPath, request: Request, next: Next) -> Response {
+    let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+    if of(method, path.as_str()).is_some() {
+        return next.run(request).await;
+    }
+    Problem::internal("a route is not in the table of who may call it", &path.as_str()).into_response()
 }

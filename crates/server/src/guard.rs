@@ -84,7 +84,7 @@ pub(crate) async fn finish(State(desk): State<Desk>, mut request: Request, next:
         response.extensions_mut().insert(Problem::new(Code::MethodNotAllowed));
     }
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        if problem.code.status().is_server_error() {
+        if problem.code.status().is_server_error() && problem.code != Code::SetUpRequired {
             tracing::warn!(request_id = %arrival.id, %method, ?path, code = problem.code.as_str(), "failed");
         }
         write_out(&mut response, &problem, &arrival, wants_page);

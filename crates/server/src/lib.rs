@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use audit::Anchors;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use domain::{AccountId, AuditEntry, Clock};
 use identity::Identity;
@@ -144,8 +144,9 @@ pub fn app(parts: Parts) -> Router {
         .route("/api/v1/stream", get(stream::connection::open))
         .merge(docs::routes())
         .route_layer(from_fn_with_state(desk.clone(), session::require_owner));
+    let listed = owned.merge(open).route_layer(from_fn(access::refuse_unlisted));
     // Pages with forms are not compressed: their length would tell of the token beside what a stranger typed.
-    let compressed = owned.merge(open).fallback(single_page::serve).layer(CompressionLayer::new());
+    let compressed = listed.fallback(single_page::serve).layer(CompressionLayer::new());
     compressed
         .merge(pages::routes())
         .layer(from_fn_with_state(desk.clone(), session::note_denied))

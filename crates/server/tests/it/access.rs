@@ -1,0 +1,160 @@
+//! Every route by everybody: what happens is what the table says.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use domain::{Access, Permission, Role};
+use serde_json::Value;
+use server::access::{Needs, Rule, TABLE};
+
+use crate::desk::{Answer, Desk};
+
+#[test]
+fn the_table_and_the_document_have_the_same_routes() {
+    let document: Value = serde_json::from_str(&server::openapi()).expect("the document is JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let documented: BTreeSet<_> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods.as_object().into_iter().flatten().map(move |(m, _)| (m.to_uppercase(), path))
+        })
+        .map(|(method, path)| format!("{method} {path}"))
+        .collect();
+    // Not resources but the documentation itself, and the stream, which OpenAPI has no words for.
+    let besides = ["/api/docs", "/api/docs/problems", "/api/v1/openapi.json", "/api/v1/stream"];
+    let listed: BTreeSet<_> = TABLE
+        .iter()
+        .filter(|rule| !besides.contains(&rule.path))
+        .map(|rule| format!("{} {}", rule.method, rule.path))
+        .collect();
+    assert_eq!(documented, listed);
+}
+
+/// Who calls.
+struct Caller {
+    name: String,
+    /// `None`: nobody is signed in.
+    signed_in: Option<(Role, String, String)>,
+}
+
+/// What a route is called with.
+struct Things {
+    victim: String,
+    /// Account, an order on it, and whether the callers were granted it.
+    accounts: [(String, String, bool); 2],
+}
+
+#[tokio::test]
+async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
+    let (desk, owner) = Desk::with_owner().await;
+    let victim = desk.person("victim", Role::Viewer, None).await.id.to_string();
+    let granted = (desk.paper.to_string(), desk.resting_order(&owner, desk.paper).await, true);
+    let foreign = (desk.other.to_string(), desk.resting_order(&owner, desk.other).await, false);
+    let things = Things { victim, accounts: [granted, foreign] };
+
+    let mut callers = vec![Caller { name: "anonymous".into(), signed_in: None }];
+    for role in Role::ALL {
+        let id = desk.person(role.as_str(), *role, Some(Access::Manage)).await.id.to_string();
+        let cookie = desk.sign_in(role.as_str()).await;
+        callers.push(Caller { name: role.to_string(), signed_in: Some((*role, id, cookie)) });
+    }
+    let mut wrong = Vec::new();
+    for rule in TABLE {
+        // Signing out ends the session that the next rows need.
+        let order = rule.method == "DELETE" && rule.path == "/api/v1/session";
+        for caller in callers.iter().filter(|_| !order) {
+            wrong.extend(check(&desk, rule, caller, &things).await);
+        }
+    }
+    let out = desk.sign_in("victim").await;
+    let signed_out = desk.ask("DELETE", "/api/v1/session", Some(&out), None).await;
+    assert_eq!(signed_out.status, StatusCode::NO_CONTENT);
+    assert_eq!(desk.ask("DELETE", "/api/v1/session", Some(&out), None).await.code(), "not_signed_in");
+    assert!(wrong.is_empty(), "{} of the answers are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Calls a route on the granted and on the foreign account, on somebody else and on oneself.
+async fn check(desk: &Desk, rule: &Rule, caller: &Caller, things: &Things) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (account, order, granted) in &things.accounts {
+        let own = caller.signed_in.as_ref().map(|(_, id, _)| id.as_str());
+        for user in [Some(things.victim.as_str()), own].into_iter().flatten() {
+            let about_account = rule.path.contains("/accounts/") || rule.path.contains("/orders/{id}");
+            let id = match rule.path {
+                path if path.contains("/orders/{id}") => order,
+                path if path.contains("/users/") => user,
+                _ => account,
+            };
+            let oneself = rule.path.contains("/users/") && Some(user) == own;
+            if (!about_account && !granted) || (oneself && rule.method != "GET") {
+                continue;
+            }
+            let path = rule.path.replace("{id}", id).replace("{account_id}", account);
+            let cookie = caller.signed_in.as_ref().map(|(_, _, cookie)| cookie.as_str());
+            let answer = desk.ask(rule.method, &with_query(&path), cookie, body(rule).as_deref()).await;
+            let role = caller.signed_in.as_ref().map(|(role, _, _)| *role);
+            let (expected, got) = (expected(rule.needs, role, *granted, oneself), outcome(&answer));
+            if expected != got {
+                wrong.push(format!(
+                    "{} {path} by {}: {got}, not {expected}: {}",
+                    rule.method, caller.name, answer.text
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+fn expected(needs: Needs, role: Option<Role>, granted: bool, oneself: bool) -> &'static str {
+    let Some(role) = role else { return if needs == Needs::Nothing { "let in" } else { "not signed in" } };
+    let may = |permission| role.permissions().contains(permission);
+    match needs {
+        Needs::Nothing | Needs::SignIn => "let in",
+        Needs::Permission(permission) if may(permission) => "let in",
+        Needs::OrOneself(permission) if may(permission) || oneself => "let in",
+        Needs::Permission(_) | Needs::OrOneself(_) => "forbidden",
+        Needs::OnAccount(permission) => {
+            let everywhere = may(Permission::AccountsViewAll).then_some(Access::View);
+            match granted.then_some(Access::Manage).max(everywhere) {
+                None => "not found",
+                Some(access) if may(permission) && Some(access) >= permission.needs_access() => "let in",
+                Some(_) => "forbidden",
+            }
+        }
+    }
+}
+
+fn outcome(answer: &Answer) -> &'static str {
+    match (answer.status, answer.code()) {
+        (_, "not_signed_in") => "not signed in",
+        (_, "forbidden") => "forbidden",
+        (_, "not_found") => "not found",
+        (status, code) if status.is_server_error() || status == StatusCode::METHOD_NOT_ALLOWED => {
+            if code == "set_up_required" { "not set up" } else { "broken" }
+        }
+        _ => "let in",
+    }
+}
+
+/// A body that passes the form, so that the answer is about who asks.
+fn body(rule: &Rule) -> Option<String> {
+    let body = match (rule.method, rule.path) {
+        ("POST", "/api/v1/session") => r#"{"username":"nobody","password":"x"}"#,
+        ("POST", "/api/v1/users") => r#"{"username":"victim","display_name":"V","roles":["viewer"]}"#,
+        ("PATCH", _) => r#"{"display_name":"Victim"}"#,
+        ("PUT", _) => r#"{"access":"view"}"#,
+        ("POST", path) if path.contains("/accounts/") => {
+            r#"{"symbol":"BTC-USD","side":"buy","type":"limit","time_in_force":"day","quantity":"0","limit_price":"1"}"#
+        }
+        _ => return None,
+    };
+    Some(body.to_owned())
+}
+
+fn with_query(path: &str) -> String {
+    match path {
+        "/api/v1/market/bars" => format!("{path}?symbol=BTC-USD&every=1m"),
+        "/api/v1/market/trades" => format!("{path}?symbol=BTC-USD"),
+        _ => path.to_owned(),
+    }
+}

@@ -1,0 +1,215 @@
+//! A desk to send requests to, and people on it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit::{ANCHORS_FILE, Anchors, Chain};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
+use axum::http::{Request, StatusCode};
+use domain::{
+    Access, AccountId, Clock as _, Context, Instrument, Money, Quote, RequestId, Role, Symbol, SystemClock,
+};
+use identity::{Hashing, Identity, NewUser, User};
+use market::{Feed, FeedState, Market};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use storage::Database;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use trading::accounts::NewAccount;
+use trading::{Gateway, Mode, OrderLimits, PaperSettings, PaperVenue};
+use vault::SigningKey;
+
+pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
+
+/// A whole desk with two paper accounts.
+pub(crate) struct Desk {
+    pub app: Router,
+    pub identity: Identity,
+    pub gateway: Gateway,
+    pub market: Market,
+    /// The accounts `Paper` and `Other`.
+    pub paper: AccountId,
+    pub other: AccountId,
+    pub stop: CancellationToken,
+    feed: Feed,
+    _home: TempDir,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The problem's code, or nothing.
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+impl Desk {
+    pub(crate) async fn new() -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let clock = Arc::new(SystemClock);
+        let signing = SigningKey::open_or_create(home.path()).expect("a signing key");
+        let url = format!("sqlite:{}", home.path().join("stockade.db").display());
+        let db = Database::open(&url, Some(Arc::new(Chain::new(signing.clone())))).await.expect("a database");
+        let identity = Identity::new(db.clone(), clock.clone(), Hashing::weak_for_tests());
+        let stop = CancellationToken::new();
+        let market = Market::new(market::Settings::new(vec![instrument()]), clock.clone());
+        let mut feed = market.feed("test");
+        feed.state(FeedState::Live, None);
+        let book = home.path().join("paper.db");
+        let venue = PaperVenue::open(&book, &market, clock.clone(), PaperSettings::default(), &stop);
+        let venue = venue.await.expect("a paper venue");
+        let mut brokers = Vec::new();
+        for name in ["Paper", "Other"] {
+            let new = NewAccount {
+                name: name.into(),
+                broker: "paper".into(),
+                mode: Mode::Paper,
+                currency: "USD".into(),
+            };
+            let account = trading::accounts::open(&db, &operator(), new).await.expect("an account");
+            venue.open_account(account.id, Money(100_000.into())).await.expect("an account at the venue");
+            brokers.push((account.clone(), venue.broker(account.id)));
+        }
+        let (paper, other) = (brokers[0].0.id, brokers[1].0.id);
+        let parts = trading::Parts {
+            db: db.clone(),
+            market: market.clone(),
+            clock: clock.clone(),
+            brokers,
+            limits: OrderLimits::default(),
+            tick: Duration::from_millis(50),
+        };
+        let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
+        let app = server::app(server::Parts {
+            gateway: gateway.clone(),
+            market: market.clone(),
+            identity: identity.clone(),
+            db,
+            audit_key: signing.public_key(),
+            anchors: Anchors::new(home.path().join(ANCHORS_FILE)),
+            clock,
+            public_url: "https://desk.test".to_owned(),
+            stop: stop.clone(),
+        });
+        let mut desk = Self { app, identity, gateway, market, paper, other, stop, feed, _home: home };
+        desk.quote("100", "101");
+        desk
+    }
+
+    /// The same with an owner, `olga`, who was granted all accounts.
+    pub(crate) async fn with_owner() -> (Self, String) {
+        let desk = Self::new().await;
+        let code = desk.identity.issue_setup_code().await.expect("a code").expect("no owner yet").code;
+        let password = SecretString::from(PASSWORD);
+        let claimed =
+            desk.identity.claim_owner(&anonymous(), code.expose_secret(), "olga", "Olga", &password).await;
+        claimed.expect("the owner is made");
+        let session = desk.sign_in("olga").await;
+        (desk, session)
+    }
+
+    /// Quotes BTC-USD, now.
+    pub(crate) fn quote(&mut self, bid: &str, ask: &str) {
+        let side = |price: &str| Some((price.parse().expect("a price"), "5".parse().expect("a size")));
+        let at = SystemClock.now();
+        let quote =
+            Quote { symbol: btc(), bid: side(bid), ask: side(ask), exchange: 1, at, received_at: None };
+        self.feed.put_quote(quote).expect("the quote is taken");
+    }
+
+    /// A person who chose a password, with access to the account `Paper`.
+    pub(crate) async fn person(&self, username: &str, role: Role, access: Option<Access>) -> User {
+        let new = NewUser { username: username.into(), display_name: username.into(), roles: vec![role] };
+        let made = self.identity.create_user(&operator(), new, None).await.expect("a person");
+        let code = made.invitation.expect("a link").code;
+        let password = SecretString::from(PASSWORD);
+        let accepted = self.identity.accept_invitation(&anonymous(), code.expose_secret(), &password).await;
+        accepted.expect("the invitation is taken up");
+        if let Some(access) = access {
+            self.identity.grant(&operator(), made.user.id, self.paper, access).await.expect("a grant");
+        }
+        made.user
+    }
+
+    /// Signs in and returns the cookie.
+    pub(crate) async fn sign_in(&self, username: &str) -> String {
+        let body = format!(r#"{{"username":"{username}","password":"{PASSWORD}"}}"#);
+        let answer = self.ask("POST", "/api/v1/session", None, Some(&body)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        let cookie = answer.headers[SET_COOKIE].to_str().expect("text");
+        cookie.split(';').next().expect("the first part").to_owned()
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        cookie: Option<&str>,
+        body: Option<&str>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(cookie) = cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |text| Body::from(text.to_owned()));
+        self.send(request.body(body).expect("a request")).await
+    }
+
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 5000))));
+        let response = self.app.clone().oneshot(request).await.expect("the router never fails");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 22).await.expect("a body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, headers, text, body }
+    }
+
+    /// A limit order far below the market, which stays open.
+    pub(crate) async fn resting_order(&self, cookie: &str, account: AccountId) -> String {
+        let body = r#"{"symbol":"BTC-USD","side":"buy","type":"limit","time_in_force":"gtc","quantity":"1","limit_price":"90"}"#;
+        let path = format!("/api/v1/accounts/{account}/orders");
+        let placed = self.ask("POST", &path, Some(cookie), Some(body)).await;
+        assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.text);
+        placed.body["id"].as_str().expect("an id").to_owned()
+    }
+}
+
+pub(crate) fn operator() -> Context {
+    Context::operator(Some("test".to_owned()), SystemClock.now())
+}
+
+fn anonymous() -> Context {
+    let now = SystemClock.now();
+    Context::anonymous(None, RequestId::new(now), now)
+}
+
+pub(crate) fn btc() -> Symbol {
+    "BTC-USD".parse().expect("a symbol")
+}
+
+fn instrument() -> Instrument {
+    Instrument {
+        symbol: btc(),
+        base: "BTC".into(),
+        quote: "USD".into(),
+        price_increment: "0.01".parse().expect("a price"),
+        quantity_increment: "0.00000001".parse().expect("a quantity"),
+    }
+}
