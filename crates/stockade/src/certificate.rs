@@ -43,11 +43,13 @@ pub(crate) fn config(home: &Home, now: Timestamp) -> anyhow::Result<Arc<ServerCo
     Ok(Arc::new(config))
 }
 
+/// Whether the certificate there is can still be used. Without the line that this program writes it is somebody's own,
+/// and theirs to renew.
 fn lasts(certificate: &Path, today: Date) -> bool {
-    let text = fs::read_to_string(certificate).unwrap_or_default();
-    let ends = text.lines().find_map(|line| line.strip_prefix(ENDS)?.parse::<Date>().ok());
+    let Ok(text) = fs::read_to_string(certificate) else { return false };
+    let Some(ends) = text.lines().find_map(|line| line.strip_prefix(ENDS)) else { return true };
     let renew_at = today.saturating_add(RENEW_DAYS.days());
-    ends.is_some_and(|ends| ends > renew_at)
+    ends.parse::<Date>().is_ok_and(|ends| ends > renew_at)
 }
 
 fn make(certificate: &Path, key: &Path, today: Date) -> anyhow::Result<()> {
