@@ -28,7 +28,7 @@ impl Key {
         let key = key.to_str().unwrap_or_default();
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:-".contains(&b);
         if more.is_some() || key.is_empty() || key.len() > 64 || !key.bytes().all(allowed) {
-            let field = Some("Idempotency-Key".to_owned());
+            let field = Some("Idempotency-Key".into());
             return Err(Problem { field, ..Problem::new(Code::IdempotencyKeyInvalid) });
         }
         Ok(Some(key.to_owned()))

@@ -87,7 +87,9 @@ async fn body(body: Body, most: usize) -> Result<axum::body::Bytes, Problem> {
     match tokio::time::timeout(PATIENCE, to_bytes(body, most)).await {
         Err(_) => Err(Problem::new(Code::BodyTooSlow)),
         // Too long, or the connection broke: then nobody reads the answer.
-        Ok(Err(_)) => Err(Problem { limit: Some(most.to_string()), ..Problem::new(Code::BodyTooLarge) }),
+        Ok(Err(_)) => {
+            Err(Problem { limit: Some(most.to_string().into()), ..Problem::new(Code::BodyTooLarge) })
+        }
         Ok(Ok(bytes)) => Ok(bytes),
     }
 }

@@ -173,19 +173,19 @@ pub struct Problem {
     /// What kind.
     pub code: Code,
     /// This case in words, for people. Never holds a secret, a path or SQL.
-    pub detail: String,
+    pub detail: Box<str>,
     /// Which field of the request is wrong.
-    pub field: Option<String>,
+    pub field: Option<Box<str>>,
     /// Which rule was broken.
-    pub rule: Option<String>,
+    pub rule: Option<Box<str>>,
     /// What the rule allows.
-    pub limit: Option<String>,
+    pub limit: Option<Box<str>>,
     /// What was asked for.
-    pub value: Option<String>,
+    pub value: Option<Box<str>>,
     /// How long to wait.
     pub retry_after: Option<Duration>,
     /// What the caller was denied, if that is yet to be written to the audit log.
-    pub(crate) denied: Option<String>,
+    pub(crate) denied: Option<Box<str>>,
 }
 
 impl Problem {
@@ -195,7 +195,7 @@ impl Problem {
     }
 
     /// A problem in words of its own.
-    pub fn with(code: Code, detail: impl Into<String>) -> Self {
+    pub fn with(code: Code, detail: impl Into<Box<str>>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -209,8 +209,8 @@ impl Problem {
     }
 
     /// A wrong field.
-    pub fn field(code: Code, field: &str, detail: impl Into<String>) -> Self {
-        Self { field: Some(field.to_owned()), ..Self::with(code, detail) }
+    pub fn field(code: Code, field: &str, detail: impl Into<Box<str>>) -> Self {
+        Self { field: Some(field.into()), ..Self::with(code, detail) }
     }
 
     /// The same, where whoever denied it has written that to the audit log.
@@ -267,22 +267,23 @@ pub(crate) struct ProblemBody {
 impl ProblemBody {
     pub(crate) fn new(problem: &Problem, request_id: &str) -> Self {
         let code = problem.code.as_str();
-        let error = |field: &String| FieldError {
-            field: field.clone(),
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let error = |field: &str| FieldError {
+            field: field.to_owned(),
             code: code.to_owned(),
-            detail: problem.detail.clone(),
+            detail: problem.detail.to_string(),
         };
         Self {
             r#type: format!("/api/docs/problems#{code}"),
             title: problem.code.title().to_owned(),
             status: problem.code.status().as_u16(),
-            detail: problem.detail.clone(),
+            detail: problem.detail.to_string(),
             code: code.to_owned(),
-            field: problem.field.clone(),
-            rule: problem.rule.clone(),
-            limit: problem.limit.clone(),
-            value: problem.value.clone(),
-            errors: problem.field.iter().map(error).collect(),
+            field: text(&problem.field),
+            rule: text(&problem.rule),
+            limit: text(&problem.limit),
+            value: text(&problem.value),
+            errors: problem.field.as_deref().map(error).into_iter().collect(),
             request_id: request_id.to_owned(),
         }
     }
@@ -306,7 +307,7 @@ impl From<Denied> for Problem {
                 Self::with(Code::Forbidden, sentence(&reason))
             }
         };
-        Self { denied: Some(reason), ..problem }
+        Self { denied: Some(reason.into()), ..problem }
     }
 }
 
@@ -361,6 +362,6 @@ mod tests {
     fn what_was_not_granted_looks_like_what_does_not_exist() {
         let account = domain::AccountId::new(domain::Timestamp::UNIX_EPOCH);
         let foreign = Problem::from(Denied::NoGrant { account });
-        assert_eq!((foreign.code, foreign.detail.as_str()), (Code::NotFound, Code::NotFound.help()));
+        assert_eq!((foreign.code, &*foreign.detail), (Code::NotFound, Code::NotFound.help()));
     }
 }

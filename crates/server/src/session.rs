@@ -123,7 +123,14 @@ pub(crate) async fn note_denied(State(desk): State<Desk>, request: Request, next
     response
 }
 
-async fn record_denied(desk: &Desk, token: &str, arrival: Arrival, method: &Method, path: &str, why: String) {
+async fn record_denied(
+    desk: &Desk,
+    token: &str,
+    arrival: Arrival,
+    method: &Method,
+    path: &str,
+    why: Box<str>,
+) {
     let Ok(Some(who)) = desk.identity.authenticate(token, arrival.address, arrival.id).await else { return };
     let entry = domain::AuditEntry::by(&who.ctx, "access.denied")
         .ended(domain::Outcome::Refused)

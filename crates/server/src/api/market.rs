@@ -193,7 +193,7 @@ fn known(desk: &Desk, symbol: &str) -> Result<Symbol, Problem> {
         Some(_) => Ok(symbol),
         None => Err(Problem {
             field: Some("symbol".into()),
-            value: Some(symbol.to_string()),
+            value: Some(symbol.to_string().into()),
             ..Problem::new(Code::SymbolUnknown)
         }),
     }

@@ -79,10 +79,7 @@ impl OrderRequest {
 }
 
 fn malformed(code: Code, field: &str, why: &dyn std::fmt::Display) -> Problem {
-    Problem {
-        rule: Some(code.as_str().to_owned()),
-        ..Problem::field(code, field, sentence(&why.to_string()))
-    }
+    Problem { rule: Some(code.as_str().into()), ..Problem::field(code, field, sentence(&why.to_string())) }
 }
 
 /// An order of the desk.
@@ -297,7 +294,7 @@ fn in_words_of_orders(problem: Problem) -> Problem {
         (Code::FieldInvalid, Some("client_order_id")) => Code::ClientOrderIdInvalid,
         _ => return problem,
     };
-    Problem { rule: Some(code.as_str().to_owned()), code, ..problem }
+    Problem { rule: Some(code.as_str().into()), code, ..problem }
 }
 
 /// Notes an order that was refused for its form; one that the caller may not place at all is refused as that.
@@ -489,15 +486,15 @@ impl From<SubmitError> for Problem {
             SubmitError::Denied(denied) => Self::from(denied).on_record(),
             SubmitError::Refused(check) => Self {
                 code: Code::of_rule(check.rule),
-                detail: sentence(&check.detail),
-                field: check.field.map(str::to_owned),
-                rule: Some(check.rule.as_str().to_owned()),
-                limit: check.limit,
-                value: check.value,
+                detail: sentence(&check.detail).into(),
+                field: check.field.map(Into::into),
+                rule: Some(check.rule.as_str().into()),
+                limit: check.limit.map(Into::into),
+                value: check.value.map(Into::into),
                 ..Self::new(Code::Internal)
             },
             SubmitError::ClientOrderIdConflict { existing } => Self {
-                value: Some(existing.to_string()),
+                value: Some(existing.to_string().into()),
                 ..Self::field(
                     Code::ClientOrderIdConflict,
                     "client_order_id",

@@ -15,8 +15,8 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     match asked.unwrap_or(DEFAULT) {
         limit @ 1..=MOST => Ok(limit),
         limit => Err(Problem {
-            limit: Some(MOST.to_string()),
-            value: Some(limit.to_string()),
+            limit: Some(MOST.to_string().into()),
+            value: Some(limit.to_string().into()),
             ..Problem::field(Code::FieldInvalid, "limit", format!("`limit` is from 1 to {MOST}."))
         }),
     }

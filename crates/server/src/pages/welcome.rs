@@ -100,7 +100,7 @@ impl From<SetUpError> for Problem {
             SetUpError::UsernameTaken => Self::field(Code::UsernameTaken, "username", text),
             SetUpError::DisplayNameInvalid => Self::field(Code::FieldInvalid, "display_name", text),
             SetUpError::Password(rule) => Self {
-                rule: Some(rule.as_str().to_owned()),
+                rule: Some(rule.as_str().into()),
                 ..Self::field(Code::PasswordRefused, "password", sentence(&rule.to_string()))
             },
             SetUpError::Busy => Self::new(Code::Busy),

@@ -356,7 +356,7 @@ impl Connection {
             name.parse().map_err(|_| ("topic_unknown", "There is no such topic.".to_owned()))?;
         if let Err(denied) = topic.require(self.who.context()) {
             let problem = Problem::from(denied);
-            return Err((problem.code.as_str(), problem.detail));
+            return Err((problem.code.as_str(), problem.detail.into()));
         }
         if topic.symbol().is_some_and(|symbol| self.desk.market.instrument(symbol).is_none()) {
             return Err((Code::SymbolUnknown.as_str(), Code::SymbolUnknown.help().to_owned()));

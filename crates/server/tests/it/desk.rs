@@ -31,8 +31,6 @@ pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
 pub(crate) struct Desk {
     pub app: Router,
     pub identity: Identity,
-    pub gateway: Gateway,
-    pub market: Market,
     /// The accounts `Paper` and `Other`.
     pub paper: AccountId,
     pub other: AccountId,
@@ -94,8 +92,8 @@ impl Desk {
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
         let app = server::app(server::Parts {
-            gateway: gateway.clone(),
-            market: market.clone(),
+            gateway,
+            market,
             identity: identity.clone(),
             db,
             audit_key: signing.public_key(),
@@ -104,7 +102,7 @@ impl Desk {
             public_url: "https://desk.test".to_owned(),
             stop: stop.clone(),
         });
-        let mut desk = Self { app, identity, gateway, market, paper, other, stop, feed, _home: home };
+        let mut desk = Self { app, identity, paper, other, stop, feed, _home: home };
         desk.quote("100", "101");
         desk
     }

@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 async fn serve(desk: &Desk) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
     let app = desk.app.clone().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
@@ -30,13 +30,13 @@ async fn serve(desk: &Desk) -> SocketAddr {
 impl Client {
     async fn open(at: SocketAddr, cookie: &str, origin: &str) -> Result<Self, Error> {
         let mut request = format!("ws://{at}/api/v1/stream").into_client_request()?;
-        request.headers_mut().insert("cookie", cookie.parse().unwrap());
-        request.headers_mut().insert("origin", origin.parse().unwrap());
+        request.headers_mut().insert("cookie", cookie.parse().expect("a header"));
+        request.headers_mut().insert("origin", origin.parse().expect("a header"));
         Ok(Self(connect_async(request).await?.0))
     }
 
     async fn say(&mut self, what: &Value) {
-        self.0.send(Message::text(what.to_string())).await.unwrap();
+        self.0.send(Message::text(what.to_string())).await.expect("the socket is open");
     }
 
     /// The next message of a type. What comes in between is passed over.
@@ -45,7 +45,7 @@ impl Client {
             loop {
                 match self.0.next().await.expect("the socket is open").expect("the socket works") {
                     Message::Text(text) => {
-                        let message: Value = serde_json::from_str(&text).unwrap();
+                        let message: Value = serde_json::from_str(&text).expect("JSON");
                         if message["type"] == kind {
                             return message;
                         }
