@@ -144,7 +144,7 @@ named! {
     /// A set of permissions under a name.
     Role, "role";
     SuperAdmin = "super_admin", "Owner: everything";
-    Admin = "admin", "Runs the desk: people, roles, grants, feeds";
+    Admin = "admin", "Runs the desk: people, roles, grants, feeds; trades where granted";
     Manager = "manager", "Leads traders: trades, sees people and the audit log";
     Trader = "trader", "Trades on granted accounts";
     Analyst = "analyst", "Studies markets and granted accounts, trades nothing";
@@ -154,6 +154,9 @@ named! {
 
 impl Role {
     /// What the role allows.
+    ///
+    /// Nobody gives a role that allows more than they may themselves: so an admin makes traders and managers, and only
+    /// the owner makes auditors, who watch the admins.
     pub fn permissions(self) -> PermissionSet {
         use Permission::*;
         let list: &[Permission] = match self {
@@ -162,6 +165,8 @@ impl Role {
                 MarketView,
                 AccountsView,
                 OrdersView,
+                OrdersPlace,
+                OrdersCancel,
                 UsersView,
                 UsersManage,
                 RolesAssign,
@@ -414,8 +419,8 @@ mod tests {
         };
         assert_eq!(may(Permission::OrdersPlace, None), []);
         assert_eq!(may(Permission::OrdersPlace, Some(Access::View)), []);
-        assert_eq!(may(Permission::OrdersPlace, Some(Access::Trade)), [SuperAdmin, Manager, Trader]);
-        assert_eq!(may(Permission::OrdersCancel, Some(Access::Manage)), [SuperAdmin, Manager, Trader]);
+        assert_eq!(may(Permission::OrdersPlace, Some(Access::Trade)), [SuperAdmin, Admin, Manager, Trader]);
+        assert_eq!(may(Permission::OrdersCancel, Some(Access::Manage)), [SuperAdmin, Admin, Manager, Trader]);
         assert_eq!(may(Permission::OrdersView, None), [SuperAdmin, Auditor]);
         assert_eq!(may(Permission::AccountsView, Some(Access::View)), Role::ALL);
     }

@@ -89,21 +89,21 @@ async fn try_all_once(
 async fn nobody_gives_or_takes_a_role_that_allows_more_than_they_may() {
     for desk in desks().await {
         let owner = desk.person("owner", &[Role::SuperAdmin]).await;
-        let trader = desk.person("trader", &[Role::Trader]).await;
+        let auditor = desk.person("auditor", &[Role::Auditor]).await;
         let admin = desk.acting("admin", &[Role::Admin]).await;
         let me = admin.user_id().unwrap();
-        for role in [Role::SuperAdmin, Role::Manager, Role::Trader, Role::Auditor] {
+        for role in [Role::SuperAdmin, Role::Auditor] {
             let refused = desk.create(&admin, "new", &[Role::Viewer, role]).await;
             assert!(matches!(refused, Err(PeopleError::MoreThanOwn { .. })), "{role}");
             let refused = desk.people.change_user(&admin, me, roles(&[Role::Admin, role])).await;
             assert!(matches!(refused, Err(PeopleError::MoreThanOwn { .. })), "{role} to oneself");
             assert_eq!(desk.acts().await[0], "user.changed refused");
         }
-        let taking = desk.people.change_user(&admin, trader.id, roles(&[])).await;
-        assert!(matches!(taking, Err(PeopleError::MoreThanOwn { role: Role::Trader })));
+        let taking = desk.people.change_user(&admin, auditor.id, roles(&[])).await;
+        assert!(matches!(taking, Err(PeopleError::MoreThanOwn { role: Role::Auditor })));
         let taking = desk.people.change_user(&admin, owner.id, roles(&[])).await;
         assert!(matches!(taking, Err(PeopleError::MoreThanOwn { role: Role::SuperAdmin })));
-        for role in [Role::Admin, Role::Analyst, Role::Viewer] {
+        for role in [Role::Admin, Role::Manager, Role::Trader, Role::Analyst, Role::Viewer] {
             desk.create(&admin, role.as_str(), &[role])
                 .await
                 .map(drop)
@@ -121,9 +121,9 @@ async fn nobody_takes_over_somebody_who_may_do_more() {
     for desk in desks().await {
         let owner = desk.person("owner", &[Role::SuperAdmin]).await;
         desk.person("second", &[Role::SuperAdmin]).await;
-        let trader = desk.person("trader", &[Role::Trader]).await;
+        let auditor = desk.person("auditor", &[Role::Auditor]).await;
         let admin = desk.acting("admin", &[Role::Admin]).await;
-        for id in [owner.id, trader.id] {
+        for id in [owner.id, auditor.id] {
             assert!(matches!(desk.people.invite(&admin, id).await, Err(PeopleError::Outranked)));
         }
         let refused = desk.people.change_user(&admin, owner.id, status(UserStatus::Disabled)).await;
@@ -133,11 +133,11 @@ async fn nobody_takes_over_somebody_who_may_do_more() {
             desk.people.change_user(&admin, owner.id, rename).await,
             Err(PeopleError::Outranked)
         ));
-        // Stopping a trader must be quick; letting them in again is for somebody who may do as much.
-        desk.people.change_user(&admin, trader.id, status(UserStatus::Disabled)).await.unwrap();
-        let refused = desk.people.change_user(&admin, trader.id, status(UserStatus::Active)).await;
+        // Stopping somebody must be quick; letting them in again is for somebody who may do as much.
+        desk.people.change_user(&admin, auditor.id, status(UserStatus::Disabled)).await.unwrap();
+        let refused = desk.people.change_user(&admin, auditor.id, status(UserStatus::Active)).await;
         assert!(matches!(refused, Err(PeopleError::Outranked)));
-        let enabled = desk.people.change_user(&desk.operator(), trader.id, status(UserStatus::Active)).await;
+        let enabled = desk.people.change_user(&desk.operator(), auditor.id, status(UserStatus::Active)).await;
         assert_eq!(enabled.unwrap().status, UserStatus::Active);
     }
 }
