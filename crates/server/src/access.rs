@@ -5,11 +5,12 @@
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
+use axum::http::header::ALLOW;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use domain::Permission;
 
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,5 +110,11 @@ pub(crate) async fn refuse_unlisted(path: MatchedPath, request: Request, next: N
     if of(method, path.as_str()).is_some() {
         return next.run(request).await;
     }
-    Problem::internal("a route is not in the table of who may call it", &path.as_str()).into_response()
+    let allowed: Vec<_> =
+        TABLE.iter().filter(|rule| rule.path == path.as_str()).map(|rule| rule.method).collect();
+    if allowed.is_empty() {
+        return Problem::internal("a route is not in the table of who may call it", &path.as_str())
+            .into_response();
+    }
+    ([(ALLOW, allowed.join(", "))], Problem::new(Code::MethodNotAllowed)).into_response()
 }

@@ -218,6 +218,7 @@ fn stream() -> Markup {
             "subscribed",
             "`seq` is the number of the last event before. With `resumed: true` the missed events follow; otherwise take a snapshot from the REST API now.",
         ),
+        ("unsubscribed", "Nothing more comes of the topic."),
         ("event", "`seq` grows by one within a topic; `data` is what the REST API would show."),
         ("gap", "Events `from_seq` to `to_seq` are lost to you. Take a snapshot."),
         ("error", "A topic or message was refused, with `code` and `detail`."),

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `hello` | first: the epoch, in which numbers have a meaning |
 //! | `subscribed` | the number of the last event before; `resumed` says whether the missed ones follow |
+//! | `unsubscribed` | nothing more comes of the topic |
 //! | `event` | numbered per topic without holes |
 //! | `gap` | these numbers are lost to this client: it is too slow, or was away too long |
 //! | `error` | a topic or a message was refused |

@@ -1,7 +1,7 @@
 //! The desk's home folder: its database, its keys, its certificate, its settings.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,7 +23,15 @@ pub(crate) struct Home {
 
 /// Held while the desk runs: a second one on the same home would send orders too.
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// Leaves in the lock file where the desk is found, for commands that print links.
+    pub(crate) fn announce(&self, public_url: &str) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all_at(public_url.as_bytes(), 0)
+    }
 }
 
 /// Files of this program are for its own user, and its memory is not written to disk when it crashes.
@@ -81,7 +89,7 @@ impl Home {
 
     /// Locks the home for one running desk.
     pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
-        let path = self.path("lock");
+        let path = self.path(LOCK);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -90,7 +98,7 @@ impl Home {
             .open(&path)
             .with_context(|| format!("{} cannot be opened", path.display()))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock { file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 bail!("another desk is running on the home folder {}", self.folder.display())
             }
@@ -101,6 +109,15 @@ impl Home {
     /// The settings of the file `stockade.toml` and of the environment.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
         Settings::read(&self.path("stockade.toml"))
+    }
+
+    /// Where browsers find the desk: where it last ran, else where it would run.
+    pub(crate) fn public_url(&self) -> anyhow::Result<String> {
+        let settings = self.settings()?;
+        match std::fs::read_to_string(self.path(LOCK)) {
+            Ok(url) if url.starts_with("https://") && settings.public_url.is_none() => Ok(url),
+            _ => Ok(settings.public_url(settings.listen.port())),
+        }
     }
 
     /// The key that everything sealed depends on: from the environment, else from its file.
@@ -136,6 +153,9 @@ impl Home {
         self.open(&self.settings()?).await
     }
 }
+
+/// Locked by the running desk; says where it is found.
+const LOCK: &str = "lock";
 
 const MASTER_KEY: &str = "STOCKADE_MASTER_KEY";
 

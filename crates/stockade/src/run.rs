@@ -44,7 +44,7 @@ impl Run {
             anyhow::bail!("another TLS provider is installed");
         }
         home.create()?;
-        let _lock = home.lock()?;
+        let lock = home.lock()?;
         let mut settings = home.settings()?;
         settings.listen = self.listen.unwrap_or(settings.listen);
         settings.feed = self.feed.or(settings.feed).filter(|path| !path.as_os_str().is_empty());
@@ -52,6 +52,7 @@ impl Run {
             .with_context(|| format!("cannot listen on {} (another with --listen)", settings.listen))?;
         let address = listener.local_addr()?;
         let public_url = settings.public_url(address.port());
+        lock.announce(&public_url).context("the lock file cannot be written")?;
 
         let opened = home.open(&settings).await?;
         let tls = RustlsConfig::from_config(certificate::config(&home, opened.clock.now())?);

@@ -8,8 +8,7 @@ use crate::home::{Home, Opened};
 
 pub(crate) async fn run(home: &Home) -> anyhow::Result<()> {
     let opened = home.visit().await?;
-    let settings = home.settings()?;
-    match issue(&opened, &settings.public_url(settings.listen.port())).await? {
+    match issue(&opened, &home.public_url()?).await? {
         Some(link) => print!("{link}"),
         None => println!("The desk has an owner. `stockade user invite NAME` makes a new link for a person."),
     }

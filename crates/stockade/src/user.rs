@@ -89,8 +89,7 @@ fn access(text: &str) -> Result<Access, String> {
 impl User {
     pub(crate) async fn run(self, home: &Home) -> anyhow::Result<()> {
         let opened = home.visit().await?;
-        let settings = home.settings()?;
-        let desk = People { opened: &opened, public_url: settings.public_url(settings.listen.port()) };
+        let desk = People { opened: &opened, public_url: home.public_url()? };
         desk.act(self).await?;
         opened.db.close().await;
         Ok(())

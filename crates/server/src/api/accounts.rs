@@ -135,7 +135,7 @@ impl From<Holding> for Position {
             account_id: holding.account.to_string(),
             symbol: holding.symbol.to_string(),
             quantity: position.quantity.into(),
-            average_price: position.average_price().unwrap_or_default().into(),
+            average_price: Decimal::average(position.average_price().unwrap_or_default()),
             market_price: holding.market_price.map(Decimal::from),
             market_value: holding.market_price.map(|price| position.value(price).into()),
             cost_basis: position.cost.into(),

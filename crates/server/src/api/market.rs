@@ -130,8 +130,7 @@ impl Bar {
             low: bar.low.into(),
             close: bar.close.into(),
             volume: bar.volume.into(),
-            // More digits than any price has, fewer than the division leaves.
-            vwap: bar.vwap().0.round_dp(10).into(),
+            vwap: Decimal::average(bar.vwap()),
             trades: bar.trades,
             buy_volume: bar.buy_volume.into(),
             sell_volume: bar.sell_volume.into(),

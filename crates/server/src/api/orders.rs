@@ -147,7 +147,7 @@ impl Order {
             status: order.status,
             filled_quantity: order.filled.into(),
             leaves_quantity: order.leaves().into(),
-            average_fill_price: order.average_fill_price().map(Decimal::from),
+            average_fill_price: order.average_fill_price().map(Decimal::average),
             fees: order.fees.into(),
             reason: order.reason.clone(),
             submitted_by: Submitter {

@@ -39,6 +39,13 @@ impl From<domain::Decimal> for Decimal {
     }
 }
 
+impl Decimal {
+    /// An average: more digits than any price has, fewer than the division leaves.
+    pub(crate) fn average(price: domain::Price) -> Self {
+        Self(price.0.round_dp(10))
+    }
+}
+
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.normalize().fmt(f)

@@ -237,6 +237,8 @@ impl Connection {
             let frame = CloseFrame { code, reason: Utf8Bytes::from_static(end.code()) };
             let _ = timeout(SEND_PATIENCE, self.socket.send(Message::Close(Some(frame)))).await;
         }
+        // Also answers the close of a client that said goodbye.
+        let _ = timeout(SEND_PATIENCE, self.socket.close()).await;
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {

@@ -161,6 +161,11 @@ async fn every_answer_has_its_request_id_and_the_security_headers() {
     let refused = desk.ask("GET", "/api/v1/accounts", None, None).await;
     assert_eq!(refused.body["request_id"].as_str(), refused.headers["x-request-id"].to_str().ok());
     assert_eq!(desk.ask("TRACE", "/", None, None).await.code(), "method_not_allowed");
+    let put = desk.ask("PUT", "/api/v1/session", Some(&owner), None).await;
+    assert_eq!(
+        (put.code(), put.headers["allow"].to_str().ok()),
+        ("method_not_allowed", Some("POST, GET, DELETE"))
+    );
 }
 
 #[tokio::test]
