@@ -463,8 +463,9 @@ impl Gateway {
 
     /// An account that exists and on which the principal may do this.
     fn desk(&self, ctx: &Context, permission: Permission, id: AccountId) -> Result<&Arc<Desk>, Denied> {
+        let desk = self.desks.get(&id).ok_or(Denied::NoGrant { account: id })?;
         ctx.require(permission, Resource::Account(id))?;
-        self.desks.get(&id).ok_or(Denied::NoGrant { account: id })
+        Ok(desk)
     }
 
     fn visible(&self, ctx: &Context, permission: Permission) -> impl Iterator<Item = &Arc<Desk>> {

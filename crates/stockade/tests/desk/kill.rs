@@ -29,6 +29,18 @@ struct Told {
     unanswered: usize,
 }
 
+impl Told {
+    /// What was acknowledged is there, what was refused is not.
+    fn compare(&self, books: &Books) {
+        for id in &self.accepted {
+            assert!(books.orders.contains_key(id), "{id} was acknowledged and is lost");
+        }
+        for id in &self.refused {
+            assert!(!books.orders.contains_key(id), "{id} was refused and is there");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_killed_when_no_order_is_lost_and_none_is_sent_twice() {
     let seed =
@@ -130,15 +142,8 @@ async fn check(home: &Home, session: &Session, told: &Mutex<Told>) {
 
     let books = Books::read(&home.database(), &home.file("paper.db")).await;
     books.check();
-    let told = told.lock().unwrap();
-    for id in &told.accepted {
-        assert!(books.orders.contains_key(id), "{id} was acknowledged and is lost");
-    }
-    for id in &told.refused {
-        assert!(!books.orders.contains_key(id), "{id} was refused and is there");
-    }
+    told.lock().unwrap().compare(&books);
     println!("{} orders, {} fills, both sides agree", books.orders.len(), books.fills());
-    drop(told);
     let (good, report) = home.run(&["audit", "verify"]).await;
     assert!(good, "{report}");
 }
