@@ -25,6 +25,7 @@ const OWNER = {
 let browser;
 let page;
 let complaints;
+let invitation;
 
 before(async () => {
   assert.ok(BASE_URL && SETUP_URL, "BASE_URL and SETUP_URL say where the desk is");
@@ -205,7 +206,8 @@ test("the owner's first day", async (t) => {
     await button("Create user", dialog).click();
     const link = dialog.getByLabel("Invitation link");
     await assertInSight(link, "the invitation link");
-    assert.match(await link.inputValue(), /\/welcome\?code=/);
+    invitation = await link.inputValue();
+    assert.match(invitation, /\/welcome\?code=/);
     await button("Done", dialog).click();
     await assertInSight(table("People").getByText("Nora North"), "the new person");
     await shoot(page, "users");
@@ -214,6 +216,53 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("orders.place"), "the matrix of roles");
     await assertAccessible(page, "the matrix of roles");
   });
+
+  await t.test(
+    "the invited person gets an account, works with it, and is locked out at once",
+    async () => {
+      const theirs = await browser.newContext({ ignoreHTTPSErrors: true });
+      const nora = await theirs.newPage();
+      await nora.goto(invitation);
+      await assertAccessible(nora, "the invitation");
+      for (const name of ["password", "password_again"])
+        await nora.locator(`[name=${name}]`).fill("a slow boat on the grey canal");
+      await nora.locator("form button").click();
+      await nora.waitForURL((url) => url.pathname === "/sign-in");
+      await nora.locator("[name=username]").fill("nora");
+      await nora.locator("[name=password]").fill("a slow boat on the grey canal");
+      await nora.locator("form button").click();
+      await nora.waitForURL((url) => url.pathname === "/");
+      await until(() => nora.locator("[data-last-price]").count(), "nora's desk");
+      assert.equal(await button(/^Preview/, nora).count(), 0, "without a grant there is no ticket");
+
+      await tab("People").click();
+      await button(/Nora North/).click();
+      const dialog = page.getByRole("dialog");
+      await assertAccessible(page, "a person");
+      await dialog.getByLabel("Paper").selectOption("trade");
+      await until(
+        async () => (await dialog.getByLabel("Paper").inputValue()) === "trade",
+        "the grant",
+      );
+      await dialog.locator("input[value=analyst]").check();
+      await button("Save roles", dialog).click();
+      await assertInSight(button("Roles are saved", dialog), "the saved roles");
+      await shoot(page, "user-edit");
+
+      await nora.reload();
+      await assertInSight(
+        button("Preview buy order", nora),
+        "nora's ticket, now that she has the account",
+      );
+
+      await button("Disable", dialog).click();
+      await assertInSight(button("Enable", dialog), "that she is disabled");
+      await nora.reload();
+      await nora.waitForURL((url) => url.pathname === "/sign-in");
+      await theirs.close();
+      await page.keyboard.press("Escape");
+    },
+  );
 
   await t.test("all of it is in the audit log, and the chain holds", async () => {
     await go("Audit");
