@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use domain::Every;
-use market::ConditionTable;
+
+use crate::home::Home;
 
 /// Turn a recording into bars
 #[derive(Args)]
@@ -19,14 +20,15 @@ pub(crate) struct Bars {
 }
 
 impl Bars {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self, home: &Home) -> anyhow::Result<()> {
+        // The same table as the desk's, so that its bars come out.
+        let conditions = home.settings()?.conditions;
         let shown = self.recording.display();
         let recording =
             sandbox::recording::open(&self.recording).with_context(|| format!("{shown} cannot be opened"))?;
         let mut out = BufWriter::new(std::io::stdout().lock());
-        let counters =
-            connectors::polygon::bars_csv(recording, self.every, &ConditionTable::default(), &mut out)
-                .with_context(|| format!("{shown} cannot be read"))?;
+        let counters = connectors::polygon::bars_csv(recording, self.every, &conditions, &mut out)
+            .with_context(|| format!("{shown} cannot be read"))?;
         out.flush()?;
         for (kind, count) in counters.named() {
             eprintln!("{kind}: {count}");

@@ -142,6 +142,7 @@ async fn start_sandbox(
 fn market_settings(settings: &Settings) -> market::Settings {
     let mut wanted = market::Settings::new(sandbox::instruments());
     wanted.learn = settings.feed.is_some();
+    wanted.conditions = settings.conditions.clone();
     wanted
 }
 

@@ -72,7 +72,7 @@ fn start(program: Program) -> anyhow::Result<ExitCode> {
     home::close_to_others();
     let home = Home::new(program.home);
     let command = match program.command {
-        Command::Bars(bars) => return bars.run().map(|()| ExitCode::SUCCESS),
+        Command::Bars(bars) => return bars.run(&home).map(|()| ExitCode::SUCCESS),
         Command::Openapi => {
             print!("{}", server::openapi());
             return Ok(ExitCode::SUCCESS);

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use domain::Decimal;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use market::ConditionTable;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,9 @@ pub(crate) struct Settings {
     pub feed: Option<PathBuf>,
     /// Which market is generated.
     pub market_seed: u64,
+    /// Which condition codes say that the taker bought or sold, by exchange.
+    #[serde(default)]
+    pub conditions: ConditionTable,
     /// The paper account that is opened first.
     pub paper: Paper,
     /// What one order may be.
@@ -98,6 +102,35 @@ impl Settings {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => format!("https://localhost:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::TakerSide;
+
+    use super::*;
+
+    fn read(toml: &str) -> anyhow::Result<Settings> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("stockade.toml");
+        std::fs::write(&file, toml)?;
+        Settings::read(&file)
+    }
+
+    #[test]
+    fn an_exchange_may_have_condition_codes_of_its_own() {
+        let table =
+            read("[[conditions.exchanges]]\nexchange = 23\nsell = [2]\nbuy = [1]\n").unwrap().conditions;
+        assert_eq!(table.side(23, &[2]).0, TakerSide::Sell);
+        assert_eq!(table.side(10, &[2]).0, TakerSide::Buy, "the others are as the vendor documents");
+    }
+
+    #[test]
+    fn a_key_that_does_not_exist_is_refused() {
+        for toml in ["lisen = \"127.0.0.1:1\"", "[orders]\nmax_notional = 5", "[conditions]\nexchange = []"] {
+            assert!(read(toml).is_err(), "{toml} was taken");
         }
     }
 }

@@ -78,7 +78,10 @@ impl Database {
         };
         let options = AnyConnectOptions::from_str(&url)?;
         let mut connection = connect(engine, &options).await?;
-        schema.run(&mut connection).await?;
+        if let Err(error) = schema.run(&mut connection).await {
+            // Another process may have been at it in the same moment. If so, it has done it by now.
+            schema.run(&mut connection).await.map_err(|_| error)?;
+        }
 
         let readers = AnyPoolOptions::new()
             .max_connections(READERS)

@@ -624,6 +624,9 @@ impl Router {
         let mut told = Vec::with_capacity(draft.changes.len() + 1);
         for change in &draft.changes {
             self.newest_fill = self.newest_fill.max(change.booked.as_ref().map(|booked| booked.fill.at));
+            if !matches!(change.event, OrderEvent::NotReached { .. } | OrderEvent::Submitting { .. }) {
+                self.retries.remove(&change.order.id);
+            }
             told.push(TradingEvent::Order(Arc::new(change.order.clone())));
             told.extend(change.booked.clone().map(|booked| TradingEvent::Fill(Arc::new(booked))));
         }

@@ -146,3 +146,14 @@ async fn an_address_of_neither_kind_is_refused_without_its_password() {
     let error = Database::open("mysql://me:secret@host/db", None).await.err().unwrap().to_string();
     assert!(error.contains("postgres://") && !error.contains("secret"), "{error}");
 }
+
+#[tokio::test]
+async fn a_new_database_can_be_opened_by_several_at_once() {
+    for database in databases().await {
+        let open = || async { Database::open(&database.url, None).await.map(drop) };
+        let (one, two, three) = futures_util::join!(open(), open(), open());
+        for opened in [one, two, three] {
+            opened.unwrap();
+        }
+    }
+}

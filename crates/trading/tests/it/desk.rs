@@ -11,7 +11,7 @@ use domain::{
 };
 use market::{Feed, Market, Settings};
 use storage::testing::TestDatabase;
-use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, query_scalar};
+use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, query};
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
 use trading::{
@@ -318,20 +318,33 @@ impl Desk {
         assert!(self.market.quote(&symbol()).is_some());
     }
 
-    /// SQLite may not let its file grow: what it answers then is what it answers on a full disk.
-    pub(crate) async fn fill_disk(&self, full: bool) {
-        let pages = if full { 1 } else { 1 << 30 };
+    /// Sets SQLite so that it answers as it does on a bad disk, and back.
+    pub(crate) async fn disk(&self, disk: Disk) {
+        let settings: [&'static str; 2] = match disk {
+            Disk::Good => ["PRAGMA max_page_count = 1073741823", "PRAGMA query_only = OFF"],
+            Disk::Full => ["PRAGMA max_page_count = 1", "PRAGMA query_only = OFF"],
+            Disk::ReadOnly => ["PRAGMA max_page_count = 1073741823", "PRAGMA query_only = ON"],
+        };
         self.db
             .write(move |tx: &mut Tx| {
                 Box::pin(async move {
-                    let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
-                    let _: i64 = query_scalar(sql).fetch_one(tx.sql()).await?;
+                    for setting in settings {
+                        query(setting).fetch_optional(tx.sql()).await?;
+                    }
                     Ok::<_, StorageError>(())
                 })
             })
             .await
             .unwrap();
     }
+}
+
+/// What the desk's disk is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Disk {
+    Good,
+    Full,
+    ReadOnly,
 }
 
 impl Drop for Desk {
