@@ -36,9 +36,8 @@ impl Chain {
         if rows.is_empty() {
             return Ok(());
         }
-        store::insert(connection, &rows).await?;
         let signature = crypto::base64(&self.key.sign(&head_message(seq, &hash)));
-        store::insert_head(connection, &Head { seq, hash: crypto::hex(&hash), signature }).await
+        store::insert(connection, &rows, &Head { seq, hash: crypto::hex(&hash), signature }).await
     }
 }
 

@@ -6,8 +6,9 @@ use vault::crypto;
 
 use crate::row::{BEFORE_ALL, Hash, Head, Row};
 
-/// Rows in one INSERT: eleven values each, and SQLite takes 32 766 at once.
-const AT_ONCE: usize = 1000;
+/// Most rows in one INSERT. Powers of two below it make up the rest, so that there are few different statements and
+/// each stays prepared.
+const AT_ONCE: usize = 256;
 
 /// Where the log ends: number and hash of its last row, 0 and zeros when it is empty.
 pub(crate) async fn end(connection: &mut Connection) -> Result<(i64, Hash), StorageError> {
@@ -21,9 +22,24 @@ pub(crate) async fn end(connection: &mut Connection) -> Result<(i64, Hash), Stor
     Ok((row.try_get("seq")?, hash))
 }
 
-pub(crate) async fn insert(connection: &mut Connection, rows: &[(Row, Hash)]) -> Result<(), StorageError> {
-    for rows in rows.chunks(AT_ONCE) {
-        let sql = insert_sql(rows.len());
+/// Inserts rows and the head after them.
+pub(crate) async fn insert(
+    connection: &mut Connection,
+    rows: &[(Row, Hash)],
+    head: &Head,
+) -> Result<(), StorageError> {
+    // SQLite takes several statements at once, which saves ways to its thread and back.
+    let together = connection.backend_name() == "SQLite";
+    let mut left = rows;
+    while !left.is_empty() {
+        let (rows, later) = left.split_at(AT_ONCE.min(1 << left.len().ilog2()));
+        left = later;
+        let with_head = together && left.is_empty();
+        let mut sql = insert_sql(rows.len());
+        if with_head {
+            let first = rows.len() * 11 + 1;
+            sql += &format!("; {HEAD} (${first}, ${}, ${})", first + 1, first + 2);
+        }
         let mut insert = query(AssertSqlSafe(sql));
         for (row, hash) in rows {
             insert = insert
@@ -39,10 +55,24 @@ pub(crate) async fn insert(connection: &mut Connection, rows: &[(Row, Hash)]) ->
                 .bind(&row.detail)
                 .bind(crypto::hex(hash));
         }
+        if with_head {
+            insert = insert.bind(head.seq).bind(&head.hash).bind(&head.signature);
+        }
         insert.execute(&mut *connection).await?;
+    }
+    if !together {
+        let sql = format!("{HEAD} ($1, $2, $3)");
+        query(AssertSqlSafe(sql))
+            .bind(head.seq)
+            .bind(&head.hash)
+            .bind(&head.signature)
+            .execute(connection)
+            .await?;
     }
     Ok(())
 }
+
+const HEAD: &str = "INSERT INTO audit_heads (seq, hash, signature) VALUES";
 
 fn insert_sql(rows: usize) -> String {
     let mut sql = String::with_capacity(120 + rows * 70);
@@ -57,16 +87,6 @@ fn insert_sql(rows: usize) -> String {
         sql.push(')');
     }
     sql
-}
-
-pub(crate) async fn insert_head(connection: &mut Connection, head: &Head) -> Result<(), StorageError> {
-    query("INSERT INTO audit_heads (seq, hash, signature) VALUES ($1, $2, $3)")
-        .bind(head.seq)
-        .bind(&head.hash)
-        .bind(&head.signature)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 /// Numbers of the last row and of the last signed head, as of one moment; 0 when there is none.

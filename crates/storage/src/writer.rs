@@ -204,23 +204,27 @@ impl Writer {
 
     async fn try_commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StorageError> {
         self.begin().await?;
-        let alone = group.len() == 1;
-        for job in group.iter_mut() {
+        let last = group.len() - 1;
+        if last > 0 {
+            self.tx.connection.execute("SAVEPOINT job").await?;
+        }
+        for (nth, job) in group.iter_mut().enumerate() {
             let recorded = self.tx.recorded.len();
-            if !alone {
-                self.tx.connection.execute("SAVEPOINT job").await?;
-            }
             let keep = job.run(&mut self.tx).await;
-            if alone && !keep {
-                self.tx.connection.execute("ROLLBACK").await?;
-                return Ok(());
-            }
-            if !keep {
-                self.tx.recorded.truncate(recorded);
-                self.tx.connection.execute("ROLLBACK TO SAVEPOINT job").await?;
-            }
-            if !alone {
-                self.tx.connection.execute("RELEASE SAVEPOINT job").await?;
+            match keep {
+                // Each statement is a way to the database's thread and back, so there are as few as can be.
+                true if nth < last => {
+                    self.tx.connection.execute("RELEASE SAVEPOINT job; SAVEPOINT job").await?;
+                }
+                true => {}
+                false if last == 0 => {
+                    self.tx.connection.execute("ROLLBACK").await?;
+                    return Ok(());
+                }
+                false => {
+                    self.tx.recorded.truncate(recorded);
+                    self.tx.connection.execute("ROLLBACK TO SAVEPOINT job").await?;
+                }
             }
         }
         if !self.tx.recorded.is_empty() {

@@ -19,7 +19,7 @@ use crate::book::{Book, Live};
 use crate::broker::Broker;
 use crate::risk::{self, Assessment, Check, Facts, OrderLimits};
 use crate::router::{self, Command};
-use crate::store::{self, BookedFill, FillFilter, Inserted, JournalError, JournalRow, OrderFilter};
+use crate::store::{self, BookedFill, FillFilter, Inserted, Intent, JournalError, JournalRow, OrderFilter};
 
 /// What the gateway is made of.
 pub struct Parts {
@@ -155,6 +155,7 @@ pub(crate) struct Desk {
     /// Rings when an order was accepted.
     pub(crate) accepted: Notify,
     book: Mutex<Book>,
+    line: Mutex<Line>,
 }
 
 impl Desk {
@@ -181,27 +182,104 @@ pub struct Gateway {
     desks: Arc<BTreeMap<AccountId, Arc<Desk>>>,
 }
 
-/// Head-room held for an order that is not committed yet. Dropped, it is given back.
-struct Headroom<'a> {
-    desk: &'a Desk,
-    order: OrderId,
-    kept: bool,
+/// Orders on their way to the disk.
+#[derive(Default)]
+struct Line {
+    waiting: Vec<(Intent, oneshot::Sender<Result<Inserted, JournalError>>)>,
+    /// Somebody is writing, and looks here again afterwards.
+    writing: bool,
 }
 
-impl Headroom<'_> {
-    fn keep(mut self) {
-        self.kept = true;
+impl Desk {
+    /// Makes an order durable, together with those that come in at the same time.
+    ///
+    /// What was begun is finished even when the caller goes away in the middle: an order that is in the journal is sent.
+    async fn line_up(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        intent: Intent,
+    ) -> Result<Inserted, JournalError> {
+        let (caller, answer) = oneshot::channel();
+        let first = {
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            line.waiting.push((intent, caller));
+            !std::mem::replace(&mut line.writing, true)
+        };
+        if first {
+            tokio::spawn(self.clone().write_line(shared.clone()));
+        }
+        answer.await.unwrap_or(Err(JournalError::Storage(StorageError::Abandoned)))
+    }
+
+    /// Writes what waits until nothing does.
+    async fn write_line(self: Arc<Self>, shared: Arc<Shared>) {
+        loop {
+            let waiting = {
+                let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+                line.writing = !line.waiting.is_empty();
+                let count = line.waiting.len().min(TOGETHER);
+                line.waiting.drain(..count).collect::<Vec<_>>()
+            };
+            if waiting.is_empty() {
+                return;
+            }
+            let (intents, callers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+            let orders: Vec<Order> = intents.iter().map(|intent| intent.order.clone()).collect();
+            let (account, epoch) = (self.account.id, self.epoch);
+            let written = shared
+                .db
+                .write(move |tx: &mut Tx| {
+                    Box::pin(async move { store::insert(tx, account, &intents, epoch).await })
+                })
+                .await;
+            self.settle(&shared, &orders, &written);
+            answer_all(callers, written);
+        }
+    }
+
+    /// Lines the orders that are durable up for sending, and gives back the head-room of the others.
+    fn settle(&self, shared: &Shared, orders: &[Order], written: &Result<Vec<Inserted>, JournalError>) {
+        let is_new = |nth: usize| matches!(written, Ok(outcomes) if matches!(outcomes[nth], Inserted::Yes));
+        {
+            let mut book = self.book();
+            for (nth, order) in orders.iter().enumerate() {
+                if is_new(nth) { book.queue(order.id) } else { book.remove(order.id) }
+            }
+        }
+        self.accepted.notify_one();
+        for (nth, order) in orders.iter().enumerate() {
+            if is_new(nth) {
+                let _ = shared.events.send(TradingEvent::Order(Arc::new(order.clone())));
+            }
+        }
+        let _ = shared.events.send(TradingEvent::Account(self.account.id));
     }
 }
 
-impl Drop for Headroom<'_> {
-    fn drop(&mut self) {
-        if !self.kept {
-            self.desk.book().remove(self.order);
+/// Tells each caller what became of its order. One that went away is not told.
+fn answer_all(
+    callers: Vec<oneshot::Sender<Result<Inserted, JournalError>>>,
+    written: Result<Vec<Inserted>, JournalError>,
+) {
+    match written {
+        Ok(outcomes) => {
+            for (caller, outcome) in callers.into_iter().zip(outcomes) {
+                let _ = caller.send(Ok(outcome));
+            }
+        }
+        Err(error) => {
+            for caller in callers {
+                let _ = caller.send(Err(match &error {
+                    JournalError::Fenced => JournalError::Fenced,
+                    JournalError::Storage(error) => StorageError::NotCommitted(error.to_string()).into(),
+                }));
+            }
         }
     }
 }
 
+/// Orders of one account that are written with one statement at most.
+const TOGETHER: usize = 64;
 /// Events a slow reader of [`Gateway::subscribe`] may be behind.
 const EVENTS: usize = 16_384;
 /// Cancels that may wait for a router.
@@ -339,19 +417,14 @@ impl Gateway {
             return self.refuse_by(ctx, desk, request, check).await;
         }
         // Two orders must not pass on the same head-room: from here on it is held.
-        let (order, reserve_price, headroom) = match self.reserve(ctx, desk, &request) {
+        let (order, reserve_price) = match self.reserve(ctx, desk, &request) {
             Ok(reserved) => reserved,
             Err(refusal) => return self.refuse_unless_repeated(ctx, desk, request, refusal).await,
         };
-        match self.journal(ctx, desk, order.clone(), reserve_price).await {
-            Ok(Inserted::Yes) => {
-                headroom.keep();
-                desk.book().queue(order.id);
-                desk.accepted.notify_one();
-                let _ = self.shared.events.send(TradingEvent::Order(Arc::new(order.clone())));
-                let _ = self.shared.events.send(TradingEvent::Account(id));
-                Ok(Submitted { order, repeated: false })
-            }
+        let entry = self.accepted(ctx, desk, &order, reserve_price);
+        let intent = Intent { order: order.clone(), reserve_price, entry };
+        match desk.line_up(&self.shared, intent).await {
+            Ok(Inserted::Yes) => Ok(Submitted { order, repeated: false }),
             Ok(Inserted::Exists(existing)) => repeated(*existing, &request),
             Err(JournalError::Fenced) => Err(SubmitError::Blind(self.fenced())),
             Err(JournalError::Storage(error)) => Err(SubmitError::Journal(error)),
@@ -499,12 +572,12 @@ impl Gateway {
     }
 
     /// Checks an order and holds its head-room, in one step.
-    fn reserve<'a>(
+    fn reserve(
         &self,
         ctx: &Context,
-        desk: &'a Desk,
+        desk: &Desk,
         request: &OrderRequest,
-    ) -> Result<(Order, Price, Headroom<'a>), SubmitError> {
+    ) -> Result<(Order, Price), SubmitError> {
         let mut book = desk.book();
         let (assessment, _) = self.assess(&book, request, ctx.at);
         if let Some(check) = assessment.refusal() {
@@ -518,18 +591,11 @@ impl Gateway {
         let by = ctx.principal.id.clone().unwrap_or_else(|| ctx.principal.kind.to_string());
         let order = Order::accepted(id, desk.account.id, request.clone(), by, ctx.at);
         book.put(Live::new(order.clone(), assessment.reserve_price));
-        drop(book);
-        Ok((order, assessment.reserve_price, Headroom { desk, order: id, kept: false }))
+        Ok((order, assessment.reserve_price))
     }
 
-    /// Commits the order and its audit row.
-    async fn journal(
-        &self,
-        ctx: &Context,
-        desk: &Desk,
-        order: Order,
-        reserve_price: Price,
-    ) -> Result<Inserted, JournalError> {
+    /// The audit row of an accepted order, with the limits that were applied.
+    fn accepted(&self, ctx: &Context, desk: &Desk, order: &Order, reserve_price: Price) -> AuditEntry {
         let limits = &self.shared.limits;
         let mut detail = describe(&order.request);
         detail["account"] = json!(desk.account.id);
@@ -540,20 +606,7 @@ impl Gateway {
             "price_collar": limits.price_collar,
             "max_quote_age_s": limits.max_quote_age.as_secs(),
         });
-        let entry = AuditEntry::by(ctx, "order.accepted").on("order", order.id).with(detail);
-        let epoch = desk.epoch;
-        self.shared
-            .db
-            .write(move |tx: &mut Tx| {
-                Box::pin(async move {
-                    let inserted = store::insert(tx, &order, reserve_price, epoch).await?;
-                    if matches!(inserted, Inserted::Yes) {
-                        tx.record(entry);
-                    }
-                    Ok(inserted)
-                })
-            })
-            .await
+        AuditEntry::by(ctx, "order.accepted").on("order", order.id).with(detail)
     }
 
     /// A repeated request is answered as before, even where a new one would be refused by now.
@@ -676,8 +729,15 @@ async fn open_desk(
         }
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
-    let desk =
-        Arc::new(Desk { account, broker, epoch, commands, accepted: Notify::new(), book: Mutex::new(book) });
+    let desk = Arc::new(Desk {
+        account,
+        broker,
+        epoch,
+        commands,
+        accepted: Notify::new(),
+        line: Mutex::default(),
+        book: Mutex::new(book),
+    });
     let start = router::Start { opening_cash, newest_fill };
     tokio::spawn(router::run(shared.clone(), desk.clone(), inbox, start, stop.clone()));
     Ok(desk)

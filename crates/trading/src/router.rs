@@ -60,9 +60,11 @@ enum Effect {
 /// Inputs that share one commit at most.
 const BATCH: usize = 128;
 /// Orders that are on their way to the broker at the same time, at most.
-const SENDING: usize = 8;
+const SENDING: usize = 32;
 /// No broker call takes longer; then its answer is lost.
 const CALL: Duration = Duration::from_secs(5);
+/// Between two commits of one router.
+const PAUSE: Duration = Duration::from_millis(2);
 /// The longest wait between two questions for a lost order.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
@@ -86,6 +88,7 @@ pub(crate) async fn run(
         retries: FxHashMap::default(),
         opening_cash: start.opening_cash,
         newest_fill: start.newest_fill,
+        committed_at: tokio::time::Instant::now(),
         reconciled: false,
         comparing: false,
         compare_at: None,
@@ -110,6 +113,8 @@ struct Router {
     retries: FxHashMap<OrderId, (Timestamp, Duration)>,
     opening_cash: Option<Money>,
     newest_fill: Option<Timestamp>,
+    /// When it last committed something.
+    committed_at: tokio::time::Instant,
     /// Nothing is sent before the account was compared with the broker once.
     reconciled: bool,
     comparing: bool,
@@ -158,6 +163,11 @@ impl Router {
                     self.search();
                     inputs.append(&mut self.backlog);
                 }
+            }
+            // Under load a short pause makes few large commits of many small ones, which leaves the disk to the orders
+            // that are being accepted.
+            if self.committed_at.elapsed() < PAUSE {
+                tokio::time::sleep_until(self.committed_at + PAUSE).await;
             }
             while inputs.len() < BATCH {
                 if let Ok(command) = inbox.try_recv() {
@@ -277,6 +287,7 @@ impl Router {
                     })
                 })
                 .await;
+            self.committed_at = tokio::time::Instant::now();
             if let Err(error) = written {
                 self.abandon(effects, &error);
                 return Err(error);

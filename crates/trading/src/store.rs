@@ -1,12 +1,12 @@
 //! The SQL of orders, the order journal, and fills.
 
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
 use domain::{
-    AccountId, Fill, Money, Order, OrderEvent, OrderId, OrderRequest, Position, Price, Quantity, Side,
-    Symbol, Timestamp, from_micros, micros,
+    AccountId, AuditEntry, Fill, Money, Order, OrderEvent, OrderId, OrderRequest, Position, Price, Quantity,
+    Side, Symbol, Timestamp, from_micros, micros,
 };
-use std::collections::BTreeMap;
 use storage::{Connection, Row, RowExt as _, StorageError, Tx, query, query_scalar};
 
 use crate::book::Live;
@@ -114,45 +114,98 @@ pub(crate) enum Inserted {
     Exists(Box<Order>),
 }
 
-/// Inserts an accepted order, if the client order id is new and the router's lease still holds.
+/// An accepted order that is to be made durable.
+pub(crate) struct Intent {
+    pub(crate) order: Order,
+    pub(crate) reserve_price: Price,
+    /// Its audit row.
+    pub(crate) entry: AuditEntry,
+}
+
+/// Inserts accepted orders of one account, each if its client order id is new, and records those that were. All only if
+/// the router's lease still holds.
 pub(crate) async fn insert(
     tx: &mut Tx,
-    order: &Order,
-    reserve_price: Price,
+    account: AccountId,
+    intents: &[Intent],
     epoch: i64,
-) -> Result<Inserted, JournalError> {
-    let request = &order.request;
-    let done = query(
-        "INSERT INTO orders (id, account_id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
+) -> Result<Vec<Inserted>, JournalError> {
+    let mut inserted = HashSet::new();
+    for intents in at_once(intents) {
+        inserted.extend(insert_rows(tx, account, intents, epoch).await?);
+    }
+    let mut outcomes = Vec::with_capacity(intents.len());
+    for Intent { order, entry, .. } in intents {
+        if inserted.contains(&order.id.to_string()) {
+            tx.record(entry.clone());
+            outcomes.push(Inserted::Yes);
+            continue;
+        }
+        match by_client_id(tx.sql(), account, &order.request.client_order_id).await? {
+            Some(existing) => outcomes.push(Inserted::Exists(Box::new(existing))),
+            None => return Err(JournalError::Fenced),
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Inserts some orders with one statement and returns the ids of those that are new.
+async fn insert_rows(
+    tx: &mut Tx,
+    account: AccountId,
+    intents: &[Intent],
+    epoch: i64,
+) -> Result<Vec<String>, StorageError> {
+    const COLUMNS: usize = 12;
+    let sql = format!(
+        "INSERT INTO orders (account_id, id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
          reserve_price, submitted_by, created_at, updated_at, status, is_open, attempts, filled, filled_notional, fees, \
          version) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, 1, 0, '0', '0', '0', 0 \
-         WHERE EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND router_epoch = $14) \
-         ON CONFLICT (account_id, client_order_id) DO NOTHING",
-    )
-    .bind(order.id.to_string())
-    .bind(order.account.to_string())
-    .bind(request.client_order_id.as_str())
-    .bind(request.symbol.as_str())
-    .bind(request.side.as_str())
-    .bind(request.kind.as_str())
-    .bind(request.time_in_force.as_str())
-    .bind(request.quantity.to_string())
-    .bind(request.limit_price.map(|price| price.to_string()))
-    .bind(reserve_price.to_string())
-    .bind(order.submitted_by.as_str())
-    .bind(micros(order.created_at))
-    .bind(order.status.as_str())
-    .bind(epoch)
-    .execute(tx.sql())
-    .await?;
-    if done.rows_affected() == 1 {
-        return Ok(Inserted::Yes);
+         SELECT $1, v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, \
+         v.column10, v.column11, v.column11, v.column12, 1, 0, '0', '0', '0', 0 FROM (VALUES {}) AS v \
+         WHERE EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND router_epoch = $2) \
+         ON CONFLICT (account_id, client_order_id) DO NOTHING RETURNING id",
+        placeholders(intents.len(), COLUMNS, 3)
+    );
+    let mut insert = query_scalar(sqlx::AssertSqlSafe(sql)).bind(account.to_string()).bind(epoch);
+    for Intent { order, reserve_price, .. } in intents {
+        let request = &order.request;
+        insert = insert
+            .bind(order.id.to_string())
+            .bind(request.client_order_id.as_str())
+            .bind(request.symbol.as_str())
+            .bind(request.side.as_str())
+            .bind(request.kind.as_str())
+            .bind(request.time_in_force.as_str())
+            .bind(request.quantity.to_string())
+            .bind(request.limit_price.map(|price| price.to_string()))
+            .bind(reserve_price.to_string())
+            .bind(order.submitted_by.as_str())
+            .bind(micros(order.created_at))
+            .bind(order.status.as_str());
     }
-    match by_client_id(tx.sql(), order.account, &request.client_order_id).await? {
-        Some(existing) => Ok(Inserted::Exists(Box::new(existing))),
-        None => Err(JournalError::Fenced),
-    }
+    Ok(insert.fetch_all(tx.sql()).await?)
+}
+
+/// Cuts rows into pieces whose lengths are powers of two, so that there are few different statements and each stays
+/// prepared.
+fn at_once<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = 1 << rows.len().checked_ilog2()?.min(6);
+        let (piece, rest) = rows.split_at(length);
+        rows = rest;
+        Some(piece)
+    })
+}
+
+/// `($3, $4), ($5, $6)`: rows of values, numbered from `first`.
+fn placeholders(rows: usize, columns: usize, first: usize) -> String {
+    let row = |row: usize| {
+        let values: Vec<String> =
+            (0..columns).map(|column| format!("${}", first + row * columns + column)).collect();
+        format!("({})", values.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes events to the journal and the orders as they are after them.
@@ -171,33 +224,40 @@ pub(crate) async fn journal(
     if current != epoch {
         return Err(JournalError::Fenced);
     }
-    for (nth, change) in changes.iter().enumerate() {
-        insert_event(tx, change, epoch).await?;
-        if let Some(booked) = &change.booked {
-            insert_fill(tx, booked).await?;
-        }
-        let superseded = changes[nth + 1..].iter().any(|later| later.order.id == change.order.id);
-        if !superseded {
-            update(tx, &change.order).await?;
-        }
+    for changes in at_once(changes) {
+        insert_events(tx, changes, epoch).await?;
+    }
+    for booked in changes.iter().filter_map(|change| change.booked.as_ref()) {
+        insert_fill(tx, booked).await?;
+    }
+    let is_last =
+        |nth: usize| !changes[nth + 1..].iter().any(|later| later.order.id == changes[nth].order.id);
+    let orders: Vec<&Order> =
+        (0..changes.len()).filter(|nth| is_last(*nth)).map(|nth| &changes[nth].order).collect();
+    for orders in at_once(&orders) {
+        update(tx, orders).await?;
     }
     Ok(())
 }
 
-async fn insert_event(tx: &mut Tx, change: &Change, epoch: i64) -> Result<(), StorageError> {
-    let detail = serde_json::to_string(&change.event)
-        .map_err(|e| StorageError::Unreadable { what: "order event", why: e.to_string() })?;
-    query(
-        "INSERT INTO order_events (order_id, seq, at, kind, detail, epoch) VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(change.order.id.to_string())
-    .bind(change.order.version.cast_signed())
-    .bind(micros(change.at))
-    .bind(change.event.kind())
-    .bind(detail)
-    .bind(epoch)
-    .execute(tx.sql())
-    .await?;
+async fn insert_events(tx: &mut Tx, changes: &[Change], epoch: i64) -> Result<(), StorageError> {
+    let sql = format!(
+        "INSERT INTO order_events (order_id, seq, at, kind, detail, epoch) VALUES {}",
+        placeholders(changes.len(), 6, 1)
+    );
+    let mut insert = query(sqlx::AssertSqlSafe(sql));
+    for change in changes {
+        let detail = serde_json::to_string(&change.event)
+            .map_err(|e| StorageError::Unreadable { what: "order event", why: e.to_string() })?;
+        insert = insert
+            .bind(change.order.id.to_string())
+            .bind(change.order.version.cast_signed())
+            .bind(micros(change.at))
+            .bind(change.event.kind())
+            .bind(detail)
+            .bind(epoch);
+    }
+    insert.execute(tx.sql()).await?;
     Ok(())
 }
 
@@ -222,24 +282,29 @@ async fn insert_fill(tx: &mut Tx, booked: &BookedFill) -> Result<(), StorageErro
     Ok(())
 }
 
-async fn update(tx: &mut Tx, order: &Order) -> Result<(), StorageError> {
-    query(
-        "UPDATE orders SET updated_at = $2, status = $3, is_open = $4, broker_order_id = $5, attempts = $6, filled = $7, \
-         filled_notional = $8, fees = $9, reason = $10, version = $11 WHERE id = $1",
-    )
-    .bind(order.id.to_string())
-    .bind(micros(order.updated_at))
-    .bind(order.status.as_str())
-    .bind(i64::from(!order.status.is_terminal()))
-    .bind(order.broker_order_id.as_deref())
-    .bind(i64::from(order.attempts))
-    .bind(order.filled.to_string())
-    .bind(order.filled_notional.to_string())
-    .bind(order.fees.to_string())
-    .bind(order.reason.as_deref())
-    .bind(order.version.cast_signed())
-    .execute(tx.sql())
-    .await?;
+async fn update(tx: &mut Tx, orders: &[&Order]) -> Result<(), StorageError> {
+    let sql = format!(
+        "UPDATE orders SET updated_at = v.column2, status = v.column3, is_open = v.column4, broker_order_id = v.column5, \
+         attempts = v.column6, filled = v.column7, filled_notional = v.column8, fees = v.column9, reason = v.column10, \
+         version = v.column11 FROM (VALUES {}) AS v WHERE orders.id = v.column1",
+        placeholders(orders.len(), 11, 1)
+    );
+    let mut update = query(sqlx::AssertSqlSafe(sql));
+    for order in orders {
+        update = update
+            .bind(order.id.to_string())
+            .bind(micros(order.updated_at))
+            .bind(order.status.as_str())
+            .bind(i64::from(!order.status.is_terminal()))
+            .bind(order.broker_order_id.as_deref())
+            .bind(i64::from(order.attempts))
+            .bind(order.filled.to_string())
+            .bind(order.filled_notional.to_string())
+            .bind(order.fees.to_string())
+            .bind(order.reason.as_deref())
+            .bind(order.version.cast_signed());
+    }
+    update.execute(tx.sql()).await?;
     Ok(())
 }
 

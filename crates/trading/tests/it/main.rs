@@ -256,12 +256,18 @@ async fn a_stop_while_the_order_is_being_sent_loses_nothing_and_sends_nothing_tw
 async fn an_order_accepted_just_before_a_stop_is_sent_after_it() {
     for database in databases().await {
         let desk = Desk::open(&database).await;
-        desk.faults([Fault::NotReached]);
-        desk.broker_down(true);
+        // So many are on their way and get no answer that the last one waits.
+        let slow = 32;
+        desk.faults([Fault::HangBefore; 32]);
+        for nth in 0..slow {
+            let order = desk.submit(limit(&format!("slow-{nth}"), "0.001", "90")).await.unwrap().order;
+            desk.until(order.id, |order| order.status == Status::Submitting).await;
+        }
         let order = desk.submit(market("a", "1")).await.unwrap().order;
         let desk = desk.restart(&database).await;
         desk.until(order.id, |order| order.status == Status::Filled).await;
         assert_eq!(desk.sent(), [order.id]);
+        desk.agrees_with_the_venue().await;
     }
 }
 
