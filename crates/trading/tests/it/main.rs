@@ -272,6 +272,22 @@ async fn an_order_accepted_just_before_a_stop_is_sent_after_it() {
 }
 
 #[tokio::test]
+async fn an_order_whose_client_hung_up_is_carried_out_or_was_never_there() {
+    for database in databases().await {
+        let desk = Desk::open(&database).await;
+        {
+            let mut submitting = Box::pin(desk.submit(market("a", "1")));
+            assert!(futures_util::poll!(submitting.as_mut()).is_pending(), "it waits for the disk");
+        }
+        let again = desk.submit(market("a", "1")).await.unwrap();
+        desk.until(again.order.id, |order| order.status == Status::Filled).await;
+        assert_eq!(desk.sent(), [again.order.id]);
+        assert_eq!(desk.state().reserved.to_string(), "0");
+        desk.agrees_with_the_venue().await;
+    }
+}
+
+#[tokio::test]
 async fn an_order_that_lay_too_long_expires_instead_of_surprising_anybody() {
     for database in databases().await {
         let desk = Desk::open(&database).await;
