@@ -1,6 +1,6 @@
 //! The SQL of orders, the order journal, and fills.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use domain::{
@@ -130,13 +130,14 @@ pub(crate) async fn insert(
     intents: &[Intent],
     epoch: i64,
 ) -> Result<Vec<Inserted>, JournalError> {
-    let mut inserted = HashSet::new();
+    let mut new = 0;
     for intents in at_once(intents) {
-        inserted.extend(insert_rows(tx, account, intents, epoch).await?);
+        new += insert_rows(tx, account, intents, epoch).await?;
     }
     let mut outcomes = Vec::with_capacity(intents.len());
     for Intent { order, entry, .. } in intents {
-        if inserted.contains(&order.id.to_string()) {
+        // Asking which ones are new costs more than inserting them, and hardly ever is one not.
+        if new == intents.len() || is_there(tx, order.id).await? {
             tx.record(entry.clone());
             outcomes.push(Inserted::Yes);
             continue;
@@ -149,13 +150,21 @@ pub(crate) async fn insert(
     Ok(outcomes)
 }
 
-/// Inserts some orders with one statement and returns the ids of those that are new.
+async fn is_there(tx: &mut Tx, id: OrderId) -> Result<bool, StorageError> {
+    let found: Option<i64> = query_scalar("SELECT version FROM orders WHERE id = $1")
+        .bind(id.to_string())
+        .fetch_optional(tx.sql())
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Inserts some orders with one statement and returns how many of them are new.
 async fn insert_rows(
     tx: &mut Tx,
     account: AccountId,
     intents: &[Intent],
     epoch: i64,
-) -> Result<Vec<String>, StorageError> {
+) -> Result<usize, StorageError> {
     const COLUMNS: usize = 12;
     let sql = format!(
         "INSERT INTO orders (account_id, id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
@@ -164,10 +173,10 @@ async fn insert_rows(
          SELECT $1, v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, \
          v.column10, v.column11, v.column11, v.column12, 1, 0, '0', '0', '0', 0 FROM (VALUES {}) AS v \
          WHERE EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND router_epoch = $2) \
-         ON CONFLICT (account_id, client_order_id) DO NOTHING RETURNING id",
+         ON CONFLICT (account_id, client_order_id) DO NOTHING",
         placeholders(intents.len(), COLUMNS, 3)
     );
-    let mut insert = query_scalar(sqlx::AssertSqlSafe(sql)).bind(account.to_string()).bind(epoch);
+    let mut insert = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string()).bind(epoch);
     for Intent { order, reserve_price, .. } in intents {
         let request = &order.request;
         insert = insert
@@ -184,7 +193,8 @@ async fn insert_rows(
             .bind(micros(order.created_at))
             .bind(order.status.as_str());
     }
-    Ok(insert.fetch_all(tx.sql()).await?)
+    let done = insert.execute(tx.sql()).await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
 }
 
 /// Cuts rows into pieces whose lengths are powers of two, so that there are few different statements and each stays
