@@ -1,5 +1,9 @@
 //! What can go wrong with storage.
 
+use sqlx::Row as _;
+
+use crate::Row;
+
 /// The database could not do what was asked. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -49,5 +53,18 @@ impl StorageError {
         text: &str,
     ) -> Result<T, Self> {
         text.parse().map_err(|e: T::Err| Self::Unreadable { what, why: e.to_string() })
+    }
+
+    /// Reads a text column as what it stands for.
+    ///
+    /// # Errors
+    /// The column is not text, or the text is not of that form.
+    pub fn parse_column<T: std::str::FromStr<Err: std::fmt::Display>>(
+        row: &Row,
+        column: usize,
+        what: &'static str,
+    ) -> Result<T, Self> {
+        let text: String = row.try_get(column)?;
+        Self::parse(what, &text)
     }
 }

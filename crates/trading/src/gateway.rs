@@ -202,6 +202,11 @@ impl Desk {
         let (caller, answer) = oneshot::channel();
         let first = {
             let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            if line.waiting.len() >= WAITING {
+                drop(line);
+                self.book().remove(intent.order.id);
+                return Err(StorageError::Busy.into());
+            }
             line.waiting.push((intent, caller));
             !std::mem::replace(&mut line.writing, true)
         };
@@ -278,6 +283,8 @@ fn answer_all(
     }
 }
 
+/// Orders of one account that may wait for the disk. More are refused.
+const WAITING: usize = 4_096;
 /// Orders of one account that are written with one statement at most.
 const TOGETHER: usize = 64;
 /// Events a slow reader of [`Gateway::subscribe`] may be behind.

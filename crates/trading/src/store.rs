@@ -1,7 +1,6 @@
 //! The SQL of orders, the order journal, and fills.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use domain::{
     AccountId, AuditEntry, Fill, Money, Order, OrderEvent, OrderId, OrderRequest, Position, Price, Quantity,
@@ -388,13 +387,16 @@ pub(crate) async fn fold_fills(
                    WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT 5000";
         let rows = query(sql).bind(account.to_string()).bind(last_seq).fetch_all(&mut *connection).await?;
         for row in &rows {
-            let symbol: Symbol = parse(row, 1, "symbol")?;
-            let (price, quantity) = (parse(row, 3, "price")?, parse(row, 4, "quantity")?);
+            let symbol: Symbol = StorageError::parse_column(row, 1, "symbol")?;
+            let (price, quantity) = (
+                StorageError::parse_column(row, 3, "price")?,
+                StorageError::parse_column(row, 4, "quantity")?,
+            );
             positions.entry(symbol).or_default().apply(
-                parse(row, 2, "side")?,
+                StorageError::parse_column(row, 2, "side")?,
                 price,
                 quantity,
-                parse(row, 5, "fee")?,
+                StorageError::parse_column(row, 5, "fee")?,
             );
             last_seq = row.try_get(0)?;
             newest = newest.max(Some(from_micros(row.try_get(6)?)));
@@ -492,17 +494,17 @@ pub(crate) async fn fills(
             Ok(BookedFill {
                 account,
                 seq: row.try_get(0)?,
-                order: parse(row, 2, "order id")?,
-                symbol: parse(row, 3, "symbol")?,
-                side: parse(row, 4, "side")?,
+                order: StorageError::parse_column(row, 2, "order id")?,
+                symbol: StorageError::parse_column(row, 3, "symbol")?,
+                side: StorageError::parse_column(row, 4, "side")?,
                 fill: Fill {
                     execution_id: row.try_get(1)?,
-                    price: parse(row, 5, "price")?,
-                    quantity: parse(row, 6, "quantity")?,
-                    fee: parse(row, 7, "fee")?,
+                    price: StorageError::parse_column(row, 5, "price")?,
+                    quantity: StorageError::parse_column(row, 6, "quantity")?,
+                    fee: StorageError::parse_column(row, 7, "fee")?,
                     at: from_micros(row.try_get(9)?),
                 },
-                realised_pnl: parse(row, 8, "profit")?,
+                realised_pnl: StorageError::parse_column(row, 8, "profit")?,
             })
         })
         .collect()
@@ -511,39 +513,30 @@ pub(crate) async fn fills(
 fn read_order(row: &Row) -> Result<Live, StorageError> {
     let limit_price: Option<String> = row.try_get(8)?;
     let order = Order {
-        id: parse(row, 0, "order id")?,
-        account: parse(row, 1, "account id")?,
+        id: StorageError::parse_column(row, 0, "order id")?,
+        account: StorageError::parse_column(row, 1, "account id")?,
         request: OrderRequest {
             client_order_id: row.try_get(2)?,
-            symbol: parse(row, 3, "symbol")?,
-            side: parse(row, 4, "side")?,
-            kind: parse(row, 5, "order type")?,
-            time_in_force: parse(row, 6, "time in force")?,
-            quantity: parse(row, 7, "quantity")?,
+            symbol: StorageError::parse_column(row, 3, "symbol")?,
+            side: StorageError::parse_column(row, 4, "side")?,
+            kind: StorageError::parse_column(row, 5, "order type")?,
+            time_in_force: StorageError::parse_column(row, 6, "time in force")?,
+            quantity: StorageError::parse_column(row, 7, "quantity")?,
             limit_price: limit_price.map(|text| StorageError::parse("limit price", &text)).transpose()?,
         },
         submitted_by: row.try_get(10)?,
         created_at: from_micros(row.try_get(11)?),
         updated_at: from_micros(row.try_get(12)?),
-        status: parse(row, 13, "order status")?,
+        status: StorageError::parse_column(row, 13, "order status")?,
         broker_order_id: row.try_get(14)?,
         attempts: u32::try_from(row.try_get::<i64, _>(15)?).unwrap_or(u32::MAX),
-        filled: parse::<Quantity>(row, 16, "filled quantity")?,
-        filled_notional: parse(row, 17, "filled notional")?,
-        fees: parse(row, 18, "fees")?,
+        filled: StorageError::parse_column::<Quantity>(row, 16, "filled quantity")?,
+        filled_notional: StorageError::parse_column(row, 17, "filled notional")?,
+        fees: StorageError::parse_column(row, 18, "fees")?,
         reason: row.try_get(19)?,
         version: row.try_get::<i64, _>(20)?.cast_unsigned(),
     };
-    Ok(Live::new(order, parse(row, 9, "reserve price")?))
-}
-
-fn parse<T: FromStr<Err: std::fmt::Display>>(
-    row: &Row,
-    column: usize,
-    what: &'static str,
-) -> Result<T, StorageError> {
-    let text: String = row.try_get(column)?;
-    StorageError::parse(what, &text)
+    Ok(Live::new(order, StorageError::parse_column(row, 9, "reserve price")?))
 }
 
 /// What the account had in cash before its first fill; `None` until the broker told it.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::Decimal;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{Method, StatusCode};
@@ -52,6 +53,9 @@ async fn whatever_is_killed_when_no_order_is_lost_and_none_is_sent_twice() {
     let desk = home.start().await;
     let session = desk.set_up().await;
     let account = session.account().await;
+    let ask = session.until_quoted("BTC-USD").await["ask"].as_str().unwrap().parse::<Decimal>().unwrap();
+    // Far enough below the market to rest, near enough to be allowed.
+    let resting = (ask * Decimal::new(8, 1)).round_dp(0).to_string();
     desk.kill().await;
 
     let told = Arc::new(Mutex::new(Told::default()));
@@ -61,7 +65,14 @@ async fn whatever_is_killed_when_no_order_is_lost_and_none_is_sent_twice() {
             .map(|client| {
                 let (session, account) = (session.at(&desk), account.clone());
                 let random = StdRng::seed_from_u64(random.random());
-                tokio::spawn(trade(session, account, format!("{life}-{client}"), random, told.clone()))
+                tokio::spawn(trade(
+                    session,
+                    account,
+                    resting.clone(),
+                    format!("{life}-{client}"),
+                    random,
+                    told.clone(),
+                ))
             })
             .collect();
         let length = Duration::from_millis(random.random_range(0..LONGEST_LIFE_MS));
@@ -85,17 +96,24 @@ async fn whatever_is_killed_when_no_order_is_lost_and_none_is_sent_twice() {
 }
 
 /// Places and cancels orders until the desk is gone.
-async fn trade(session: Session, account: String, name: String, mut random: StdRng, told: Arc<Mutex<Told>>) {
+async fn trade(
+    session: Session,
+    account: String,
+    resting: String,
+    name: String,
+    mut random: StdRng,
+    told: Arc<Mutex<Told>>,
+) {
     let mut working: Option<String> = None;
     for nth in 0.. {
-        if let Some(id) = working.take_if(|_| random.random_bool(0.5)) {
+        if let Some(id) = working.take_if(|_| random.random_bool(0.9)) {
             if session.call(Method::POST, &format!("/orders/{id}/cancel"), Some(json!({}))).await.is_err() {
                 return;
             }
             continue;
         }
         let client_order_id = format!("{name}-{nth}");
-        let order = wish(&client_order_id, &mut random);
+        let order = wish(&client_order_id, &resting, &mut random);
         let answer = session.call(Method::POST, &format!("/accounts/{account}/orders"), Some(order)).await;
         let mut told = told.lock().unwrap();
         match answer {
@@ -114,7 +132,19 @@ async fn trade(session: Session, account: String, name: String, mut random: StdR
     }
 }
 
-fn wish(client_order_id: &str, random: &mut StdRng) -> Value {
+/// A market order, or a limit order that rests until it is canceled.
+fn wish(client_order_id: &str, resting: &str, random: &mut StdRng) -> Value {
+    if random.random_bool(0.4) {
+        return json!({
+            "client_order_id": client_order_id,
+            "symbol": "BTC-USD",
+            "side": "buy",
+            "type": "limit",
+            "time_in_force": "gtc",
+            "quantity": "0.0001",
+            "limit_price": resting,
+        });
+    }
     let side = if random.random_bool(0.7) { "buy" } else { "sell" };
     json!({
         "client_order_id": client_order_id,

@@ -135,6 +135,13 @@ impl Router {
             Ok(Applied::Nothing) => {}
             Ok(Applied::Changed) => {
                 let after = step.draft.get(id).map_or(before, |live| live.order.status);
+                if matches!(event, OrderEvent::Acknowledged { .. })
+                    && matches!(after, Status::Expired | Status::Canceled)
+                    && let Some(live) = step.draft.get(id)
+                {
+                    // It was given up, and arrived all the same: nobody would watch over it.
+                    step.effects.push(Effect::Cancel(live.order.clone()));
+                }
                 // A request to cancel has a row of its own, with the person who asked.
                 if event != OrderEvent::CancelRequested {
                     step.entries.push(self.entry(step.now, id, &event, before, after));

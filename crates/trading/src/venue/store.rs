@@ -142,7 +142,11 @@ pub(super) async fn open_account(tx: &mut Tx, account: AccountId, cash: Money) -
 
 pub(super) async fn accounts(connection: &mut Connection) -> Result<Vec<(AccountId, Money)>, StorageError> {
     let rows = query("SELECT id, cash FROM venue_accounts").fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((parse(row, 0, "account")?, parse(row, 1, "cash")?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok((StorageError::parse_column(row, 0, "account")?, StorageError::parse_column(row, 1, "cash")?))
+        })
+        .collect()
 }
 
 pub(super) async fn positions(
@@ -151,7 +155,13 @@ pub(super) async fn positions(
     let rows =
         query("SELECT account_id, symbol, quantity FROM venue_positions").fetch_all(connection).await?;
     rows.iter()
-        .map(|row| Ok((parse(row, 0, "account")?, parse(row, 1, "symbol")?, parse(row, 2, "quantity")?)))
+        .map(|row| {
+            Ok((
+                StorageError::parse_column(row, 0, "account")?,
+                StorageError::parse_column(row, 1, "symbol")?,
+                StorageError::parse_column(row, 2, "quantity")?,
+            ))
+        })
         .collect()
 }
 
@@ -187,17 +197,17 @@ pub(super) async fn open_orders(connection: &mut Connection) -> Result<Vec<Resti
             Ok(Resting {
                 id: row.try_get(0)?,
                 seq: row.try_get(1)?,
-                account: parse(row, 2, "account")?,
+                account: StorageError::parse_column(row, 2, "account")?,
                 client_order_id: row.try_get(3)?,
-                symbol: parse(row, 4, "symbol")?,
-                side: parse(row, 5, "side")?,
-                kind: parse(row, 6, "order type")?,
-                time_in_force: parse(row, 7, "time in force")?,
-                quantity: parse(row, 8, "quantity")?,
+                symbol: StorageError::parse_column(row, 4, "symbol")?,
+                side: StorageError::parse_column(row, 5, "side")?,
+                kind: StorageError::parse_column(row, 6, "order type")?,
+                time_in_force: StorageError::parse_column(row, 7, "time in force")?,
+                quantity: StorageError::parse_column(row, 8, "quantity")?,
                 limit_price,
                 reserve_price: limit_price.unwrap_or_default(),
-                filled: parse(row, 10, "filled quantity")?,
-                queue_ahead: parse(row, 11, "queue")?,
+                filled: StorageError::parse_column(row, 10, "filled quantity")?,
+                queue_ahead: StorageError::parse_column(row, 11, "queue")?,
                 placed_at: from_micros(row.try_get(12)?),
             })
         })
@@ -255,7 +265,12 @@ pub(super) async fn balances(
     let rows = query(sql).bind(account.to_string()).fetch_all(connection).await?;
     let positions = rows
         .iter()
-        .map(|row| Ok((parse(row, 0, "symbol")?, parse(row, 1, "quantity")?)))
+        .map(|row| {
+            Ok((
+                StorageError::parse_column(row, 0, "symbol")?,
+                StorageError::parse_column(row, 1, "quantity")?,
+            ))
+        })
         .collect::<Result<_, StorageError>>()?;
     Ok(Balances { cash, positions })
 }
@@ -264,18 +279,9 @@ pub(super) async fn balances(
 fn read_fill(row: &Row, first: usize) -> Result<Fill, StorageError> {
     Ok(Fill {
         execution_id: row.try_get(first)?,
-        price: parse::<Price>(row, first + 1, "price")?,
-        quantity: parse(row, first + 2, "quantity")?,
-        fee: parse(row, first + 3, "fee")?,
+        price: StorageError::parse_column::<Price>(row, first + 1, "price")?,
+        quantity: StorageError::parse_column(row, first + 2, "quantity")?,
+        fee: StorageError::parse_column(row, first + 3, "fee")?,
         at: from_micros(row.try_get(first + 4)?),
     })
-}
-
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-    row: &Row,
-    column: usize,
-    what: &'static str,
-) -> Result<T, StorageError> {
-    let text: String = row.try_get(column)?;
-    StorageError::parse(what, &text)
 }

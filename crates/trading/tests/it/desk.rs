@@ -15,8 +15,8 @@ use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, que
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
 use trading::{
-    Account, AccountState, CancelError, Gateway, Holding, Mode, OrderLimits, PaperSettings, PaperVenue,
-    Parts, SubmitError, Submitted,
+    Account, AccountState, BrokerOrder, BrokerStatus, CancelError, Gateway, Holding, Mode, OrderLimits,
+    PaperSettings, PaperVenue, Parts, SubmitError, Submitted,
 };
 
 use crate::faulty::{Fault, Faulty};
@@ -282,6 +282,23 @@ impl Desk {
             }
         };
         tokio::time::timeout(PATIENCE, waiting).await.expect("the venue gets the order in time");
+    }
+
+    /// An order reaches the venue that the desk has given up.
+    pub(crate) async fn arrive_late(&self, order: &Order) {
+        self.venue.broker(self.account.id).submit(order).await.unwrap();
+    }
+
+    /// Waits for an order to be canceled at the venue, whatever the desk knows.
+    pub(crate) async fn until_canceled_at_the_venue(&self, order: &Order) {
+        let truth = self.venue.broker(self.account.id);
+        let canceled = |found: Option<BrokerOrder>| found.is_some_and(|o| o.status == BrokerStatus::Canceled);
+        let waiting = async {
+            while !canceled(truth.find(order).await.unwrap()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the order is canceled in time");
     }
 
     /// Cash, positions and executions are the same on both sides.

@@ -178,6 +178,19 @@ async fn an_order_that_never_arrived_expires_and_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn an_order_that_arrives_after_it_was_given_up_is_canceled_there() {
+    for database in databases().await {
+        let desk = Desk::open(&database).await;
+        desk.faults([Fault::LoseRequest]);
+        let order = desk.submit(limit("a", "1", "90")).await.unwrap().order;
+        let order = desk.until(order.id, |order| order.status == Status::Expired).await;
+        desk.arrive_late(&order).await;
+        desk.until_canceled_at_the_venue(&order).await;
+        desk.agrees_with_the_venue().await;
+    }
+}
+
+#[tokio::test]
 async fn only_what_certainly_did_not_reach_the_broker_is_sent_again() {
     for database in databases().await {
         let desk = Desk::open(&database).await;
