@@ -78,9 +78,14 @@ impl Database {
         };
         let options = AnyConnectOptions::from_str(&url)?;
         let mut connection = connect(engine, &options).await?;
-        if let Err(error) = schema.run(&mut connection).await {
-            // Another process may have been at it in the same moment. If so, it has done it by now.
-            schema.run(&mut connection).await.map_err(|_| error)?;
+        // Another process may be at the same migration in the same moment. If so, it has done that one by now: so each can
+        // fail once for a good reason.
+        let mut good_reasons = schema.iter().count();
+        while let Err(error) = schema.run(&mut connection).await {
+            if good_reasons == 0 {
+                return Err(error.into());
+            }
+            good_reasons -= 1;
         }
 
         let readers = AnyPoolOptions::new()
