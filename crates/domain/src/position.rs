@@ -30,9 +30,12 @@ impl Position {
         };
         let mut profit = -fee;
         if !closing.is_zero() {
-            // All of it goes at its whole cost, so that nothing is left by rounding.
-            let cost_closed =
-                if closing == held.abs() { self.cost.0 } else { self.cost.0 * closing / held.abs() };
+            // All of it goes at its whole cost, so that nothing is left by rounding. A part is rounded once, here: what
+            // the profit takes and what the cost loses is the same number, and small enough for both to hold it.
+            let cost_closed = match closing == held.abs() {
+                true => self.cost.0,
+                false => (self.cost.0 * closing / held.abs()).round_dp(12),
+            };
             let direction = if held.is_sign_negative() { -Decimal::ONE } else { Decimal::ONE };
             profit += Money(direction * price.0 * closing - cost_closed);
             self.cost.0 -= cost_closed;
