@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -274,6 +275,20 @@ pub enum Denied {
     },
 }
 
+/// The answer to a dangerous act: show your second factor first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepUpNeeded {
+    /// The factor was shown, but too long ago.
+    #[error("this needs your second factor, shown within the last 5 minutes")]
+    Show,
+    /// No factor was shown in this session: the person has none.
+    #[error("this needs a second factor, and you have none yet")]
+    Enrol,
+}
+
+/// For how long a second factor counts as just shown.
+pub const FACTOR_LIFE: Duration = Duration::from_secs(5 * 60);
+
 /// One request: who asks, with what, from where, and what they may do.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -287,6 +302,8 @@ pub struct Context {
     pub request_id: RequestId,
     /// When the request came in.
     pub at: Timestamp,
+    /// When the session last saw a second factor; `None`: never.
+    pub factor_at: Option<Timestamp>,
     permissions: PermissionSet,
     grants: BTreeMap<AccountId, Access>,
 }
@@ -308,9 +325,15 @@ impl Context {
             address,
             request_id,
             at,
+            factor_at: None,
             permissions,
             grants,
         }
+    }
+
+    /// The same request, in a session that last saw a second factor `at`.
+    pub fn with_factor(self, at: Option<Timestamp>) -> Self {
+        Self { factor_at: at, ..self }
     }
 
     /// A request of somebody not signed in: nothing is allowed.
@@ -321,6 +344,7 @@ impl Context {
             address,
             request_id,
             at,
+            factor_at: None,
             permissions: PermissionSet::EMPTY,
             grants: BTreeMap::new(),
         }
@@ -334,6 +358,7 @@ impl Context {
             address: None,
             request_id: RequestId::new(at),
             at,
+            factor_at: None,
             permissions: Role::SuperAdmin.permissions(),
             grants: BTreeMap::new(),
         }
@@ -361,6 +386,23 @@ impl Context {
             Some(granted) if granted < needed => Err(Denied::Access { needed, granted }),
             Some(_) => Ok(()),
         }
+    }
+
+    /// Asks whether whoever acts has just shown a second factor: at most [`FACTOR_LIFE`] before the request.
+    ///
+    /// Asked besides [`Context::require`] before an act that can lose much at once. The operator passes: there is no
+    /// session on the command line, and who can read the master key needs no code.
+    ///
+    /// # Errors
+    /// Says whether to show a factor again or to enrol one.
+    pub fn require_recent_factor(&self) -> Result<(), StepUpNeeded> {
+        if self.credential == Credential::Local {
+            return Ok(());
+        }
+        let shown_at = self.factor_at.ok_or(StepUpNeeded::Enrol)?;
+        // After the clock stepped back, nobody can say how old a factor of the future is.
+        let age = Duration::try_from(self.at.duration_since(shown_at)).map_err(|_| StepUpNeeded::Show)?;
+        if FACTOR_LIFE < age { Err(StepUpNeeded::Show) } else { Ok(()) }
     }
 
     /// The access there is to an account.
@@ -443,5 +485,25 @@ mod tests {
         for permission in Permission::ALL {
             assert!(ctx.require(*permission, Resource::Desk).is_err());
         }
+    }
+
+    #[test]
+    fn a_dangerous_act_needs_a_factor_of_the_last_five_minutes() {
+        let (ctx, _) = context(Role::SuperAdmin, None);
+        let asked = |shown_before_s: i64| {
+            let shown_at = ctx.at - jiff::SignedDuration::from_secs(shown_before_s);
+            ctx.clone().with_factor(Some(shown_at)).require_recent_factor()
+        };
+        assert_eq!(ctx.require_recent_factor(), Err(StepUpNeeded::Enrol));
+        assert_eq!(asked(0), Ok(()));
+        assert_eq!(asked(300), Ok(()));
+        assert_eq!(asked(301), Err(StepUpNeeded::Show));
+        assert_eq!(asked(-1), Err(StepUpNeeded::Show), "one from the future says nothing");
+    }
+
+    #[test]
+    fn the_operator_needs_no_factor() {
+        let ctx = Context::operator(None, Timestamp::UNIX_EPOCH);
+        assert_eq!(ctx.require_recent_factor(), Ok(()));
     }
 }

@@ -21,8 +21,8 @@ mod access;
 mod act;
 
 pub use access::{
-    Access, Context, Credential, Denied, Permission, PermissionSet, Principal, PrincipalKind, Resource, Role,
-    UnknownName,
+    Access, Context, Credential, Denied, FACTOR_LIFE, Permission, PermissionSet, Principal, PrincipalKind,
+    Resource, Role, StepUpNeeded, UnknownName,
 };
 pub use act::{AuditEntry, Outcome};
 pub use decimal::{InvalidDecimal, Money, Price, Quantity};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use domain::Denied;
+use domain::{Denied, StepUpNeeded};
 use serde::Serialize;
 use storage::StorageError;
 use utoipa::ToSchema;
@@ -94,6 +94,12 @@ codes! {
         "Too many failed attempts. `Retry-After` says in how many seconds the next one counts.";
     Forbidden = "forbidden", FORBIDDEN, "Forbidden",
         "You may not do this. `detail` names what is missing.";
+    StepUpNeeded = "step_up_needed", FORBIDDEN, "Second factor needed again",
+        "This needs a second factor shown within the last 5 minutes. Send a code to POST /api/v1/session/step-up, then \
+         repeat the request.";
+    FactorNeeded = "factor_needed", FORBIDDEN, "Second factor needed",
+        "This needs a second factor, and you have none. Set one up on the page Security, at /security, then repeat the \
+         request.";
     CodeInvalid = "code_invalid", UNPROCESSABLE_ENTITY, "Link not valid",
         "The one-time code is wrong, was used already or has expired. Ask for a new link.";
     // People
@@ -308,6 +314,16 @@ impl From<Denied> for Problem {
             }
         };
         Self { denied: Some(reason.into()), ..problem }
+    }
+}
+
+impl From<StepUpNeeded> for Problem {
+    fn from(needed: StepUpNeeded) -> Self {
+        let problem = match needed {
+            StepUpNeeded::Show => Self::new(Code::StepUpNeeded),
+            StepUpNeeded::Enrol => Self::new(Code::FactorNeeded),
+        };
+        Self { denied: Some(needed.to_string().into()), ..problem }
     }
 }
 
