@@ -7,6 +7,8 @@
 //!
 //! A type moves here when a second crate needs it, not before.
 
+mod words;
+
 mod decimal;
 mod ids;
 mod time;
@@ -26,10 +28,12 @@ pub use access::{
 };
 pub use act::{AuditEntry, Outcome};
 pub use decimal::{InvalidDecimal, Money, Price, Quantity};
-pub use ids::{AccountId, OrderId, RequestId, SessionId, UserId};
+pub use ids::{AccountId, BookId, OrderId, RequestId, SessionId, UserId};
 pub use instrument::{Instrument, InvalidSymbol, Symbol};
 pub use order::{
-    Applied, Fill, InvalidTransition, Order, OrderEvent, OrderKind, OrderRequest, Side, Status, TimeInForce,
+    Applied, EventKind, Fill, InvalidTransition, Leg, Order, OrderClass, OrderEvent, OrderKind,
+    OrderRequest, Origin, Provenance, Reason, Side, Size, Status, StopLoss, TimeInForce, Trail,
+    transition_table,
 };
 pub use position::Position;
 pub use tape::{Bar, Every, Quote, TakerSide, Trade};
