@@ -31,11 +31,12 @@ pub use decimal::{InvalidDecimal, Money, Price, Quantity};
 pub use ids::{AccountId, BookId, OrderId, RequestId, SessionId, UserId};
 pub use instrument::{Instrument, InvalidSymbol, Symbol};
 pub use order::{
-    Applied, EventKind, Fill, InvalidTransition, Leg, Order, OrderClass, OrderEvent, OrderKind,
-    OrderRequest, Origin, Provenance, Reason, Side, Size, Status, StopLoss, TimeInForce, Trail,
-    transition_table,
+    Applied, EventKind, Fill, InvalidTransition, Leg, Order, OrderClass, OrderEvent, OrderKind, OrderRequest,
+    Origin, Provenance, Reason, Side, Size, Status, StopLoss, TimeInForce, Trail, transition_table,
 };
-pub use position::Position;
+pub use position::{
+    Correction, CostMethod, InvalidCorrection, Lot, Position, PositionFill, Transfer, corrected, transfer,
+};
 pub use tape::{Bar, Every, Quote, TakerSide, Trade};
 pub use time::{Clock, ManualClock, SystemClock, from_micros, micros};
 

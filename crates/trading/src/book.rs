@@ -241,7 +241,8 @@ impl Draft {
             .positions
             .entry(symbol.clone())
             .or_insert_with(|| book.positions.get(symbol).cloned().unwrap_or_default());
-        let realised_pnl = position.apply(side, fill.price, fill.quantity, fill.fee);
+        let realised_pnl =
+            position.apply(side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
         BookedFill {
             account: order.account,
             seq: self.fills,

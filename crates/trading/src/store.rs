@@ -383,7 +383,7 @@ pub(crate) async fn fold_fills(
     let mut positions: BTreeMap<Symbol, Position> = BTreeMap::new();
     let (mut last_seq, mut newest) = (0, None);
     loop {
-        let sql = "SELECT seq, symbol, side, price, quantity, fee, at FROM fills \
+        let sql = "SELECT seq, symbol, side, price, quantity, fee, at, execution_id FROM fills \
                    WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT 5000";
         let rows = query(sql).bind(account.to_string()).bind(last_seq).fetch_all(&mut *connection).await?;
         for row in &rows {
@@ -392,14 +392,17 @@ pub(crate) async fn fold_fills(
                 StorageError::parse_column(row, 3, "price")?,
                 StorageError::parse_column(row, 4, "quantity")?,
             );
+            let at = from_micros(row.try_get(6)?);
             positions.entry(symbol).or_default().apply(
                 StorageError::parse_column(row, 2, "side")?,
                 price,
                 quantity,
                 StorageError::parse_column(row, 5, "fee")?,
+                at,
+                row.try_get::<&str, _>(7)?,
             );
             last_seq = row.try_get(0)?;
-            newest = newest.max(Some(from_micros(row.try_get(6)?)));
+            newest = newest.max(Some(at));
         }
         if rows.is_empty() {
             return Ok((positions, last_seq, newest));
