@@ -447,6 +447,14 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_dust_costs_no_more_than_the_whole() {
+        check(
+            "average: buy 0.00000001 at 0.00009; sell 0.000000009 at 0",
+            "0.000000001 at 0.0001 (0.000000001 at 0.00009), realised -0.0000000000008",
+        );
+    }
+
+    #[test]
     fn what_is_taken_back_never_happened() {
         check("fifo: buy 1 at 100; buy 1 at 110; bust 1; sell 1 at 120", "0 at - (), realised 10");
         check("fifo: buy 1 at 100 fee 1; bust 1", "0 at - (), realised 0");
@@ -629,10 +637,11 @@ mod tests {
         assert!(position.lots().all(|lot| lot.quantity.is_positive() == position.quantity.is_positive()));
         if position.quantity.is_zero() {
             assert_eq!((position.cost, position.lots().len()), (Money::ZERO, 0));
-        } else {
-            let sign = Money(position.cost.0 * position.quantity.0);
-            assert!(sign.is_positive(), "what is held was paid for: {position:?}");
         }
+        assert!(
+            position.cost.0 * position.quantity.0 >= Decimal::ZERO,
+            "what is held was paid for: {position:?}"
+        );
         if position.method() == CostMethod::Fifo {
             assert_eq!(position.lots().map(|lot| lot.price * lot.quantity).sum::<Money>(), position.cost);
         }
