@@ -86,6 +86,11 @@ pub struct Fill {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum OrderEvent {
+    /// The price was reached at which an order that the desk holds is to be sent, once nothing stands in its way.
+    Triggered {
+        /// Which price.
+        reason: String,
+    },
     /// The desk let go of an order that it held.
     Released {
         /// Which condition was met.
@@ -271,6 +276,10 @@ pub struct Order {
     pub reason_code: Option<Reason>,
     /// The order that took its place, or is to.
     pub replaced_by: Option<OrderId>,
+    /// While it is held: its price was reached, and it waits for what stands in its way to be canceled.
+    pub is_triggered: bool,
+    /// The broker changed its terms.
+    pub is_restated: bool,
     /// Events folded so far: 0 when just accepted. The next event has this number plus one.
     pub version: u64,
 }
@@ -302,6 +311,8 @@ impl Order {
             reason: None,
             reason_code: None,
             replaced_by: None,
+            is_triggered: false,
+            is_restated: false,
             version: 0,
         }
     }
@@ -371,6 +382,10 @@ impl Order {
     /// Everything that an event changes but for the status.
     fn take(&mut self, event: &OrderEvent, was: Option<&Fill>) {
         match event {
+            OrderEvent::Triggered { reason } => {
+                self.is_triggered = true;
+                self.reason = Some(reason.clone());
+            }
             OrderEvent::Released { reason, quantity } => {
                 self.quantity = quantity.unwrap_or(self.quantity);
                 self.reason = Some(reason.clone());
@@ -411,6 +426,7 @@ impl Order {
             OrderEvent::ReplaceRequested { by } => self.replaced_by = Some(*by),
             OrderEvent::Replaced { by } => self.replaced_by = by.or(self.replaced_by),
             OrderEvent::Restated { quantity, limit_price, stop_price } => {
+                self.is_restated = true;
                 self.quantity = *quantity;
                 self.request.limit_price = limit_price.or(self.request.limit_price);
                 self.request.stop_price = stop_price.or(self.request.stop_price);

@@ -8,6 +8,8 @@ use crate::words::words;
 words! {
     /// The kind of an event, as stored.
     EventKind, "kind of event";
+    /// The price of an order that the desk holds was reached.
+    Triggered = "triggered";
     /// The desk let go of an order that it held.
     Released = "released";
     /// About to be sent.
@@ -50,6 +52,7 @@ impl OrderEvent {
     /// The kind of it.
     pub fn kind(&self) -> EventKind {
         match self {
+            Self::Triggered { .. } => EventKind::Triggered,
             Self::Released { .. } => EventKind::Released,
             Self::Submitting { .. } => EventKind::Submitting,
             Self::NotReached { .. } => EventKind::NotReached,
@@ -99,6 +102,10 @@ pub(super) fn next(status: Status, event: EventKind, facts: Facts) -> Next {
     use Status::*;
     let open = if facts.any_filled { PartiallyFilled } else { Working };
     match event {
+        EventKind::Triggered => match status {
+            Held => Next::To(Held),
+            _ => Next::Nothing,
+        },
         EventKind::Released => match status {
             Held => Next::To(Accepted),
             _ => Next::Impossible,
