@@ -2,8 +2,9 @@
 //!
 //! Everything here is data and functions of data: no clock, no randomness, no disk, no network.
 //! An order is asked for ([`OrderRequest`]), becomes an [`Order`], and from then on changes only by
-//! folding [`OrderEvent`]s into it; fills fold into a [`Position`]. Who may do what is answered by
-//! [`Context::require`]. What happened is told in an [`AuditEntry`].
+//! folding [`OrderEvent`]s into it; fills fold into a [`Position`]. What an account earned is reckoned
+//! in [`returns`]. Who may do what is answered by [`Context::require`]. What happened is told in an
+//! [`AuditEntry`].
 //!
 //! A type moves here when a second crate needs it, not before.
 
@@ -18,6 +19,7 @@ mod tape;
 
 mod order;
 mod position;
+pub mod returns;
 
 mod access;
 mod act;
