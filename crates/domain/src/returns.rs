@@ -369,12 +369,13 @@ mod tests {
         check("money-weighted", "0 = 100; 2 + 50; 6 - 80; 8 + 30; 10 = 120", "0.174669010");
     }
 
-    /// 100 x^3 - 230 x^2 + 132 x has the zeros 1.1 and 1.2; with 133 for 132 it has none; an account that was emptied and
-    /// filled again has one, though its flows take turns.
+    /// 100 x^2 - 230 x + 132 has the zeros 1.1 and 1.2; with 133 for 132 it has none; 100 (x - 1.1) (x - 1.2) (x - 1.3)
+    /// has three. An account that was emptied and filled again has one, though its flows take turns.
     #[test]
     fn a_rate_that_is_not_the_only_one_is_no_answer() {
         check("money-weighted", "0 = 100; 10 - 230; 20 + 132; 30 = 0", "-");
         check("money-weighted", "0 = 100; 10 - 230; 20 + 133; 30 = 0", "-");
+        check("money-weighted", "0 = 100; 10 - 360; 20 + 431; 30 = 171.6", "-");
         check("money-weighted", "0 = 100; 5 - 110; 7 + 50; 10 = 45", "0.082406016");
     }
 
