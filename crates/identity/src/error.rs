@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use domain::{Denied, Role};
+use domain::{Denied, Role, StepUpNeeded};
 use storage::StorageError;
+use vault::VaultError;
 
 use crate::{PasswordRule, UsernameRule};
 
@@ -22,6 +23,78 @@ pub enum SignInError {
     /// More sign-ins are waiting than can be worked through.
     #[error("too many people are signing in at this moment; try again in a few seconds")]
     Busy,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why the code of a second factor was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError {
+    /// Wrong, of another time, or used before: it is not said which.
+    #[error("the code is wrong or was used already; wait for the next one")]
+    Wrong,
+    /// Too many wrong codes of this person, or from this place. The code was not even looked at.
+    #[error("too many wrong codes; try again in {} seconds", retry_after.as_secs().max(1))]
+    TooMany {
+        /// When the next one counts.
+        retry_after: Duration,
+    },
+    /// What the code is for was not begun, took too long, saw too many wrong codes, or was begun anew.
+    #[error("this took too long, or too many codes were wrong; begin again")]
+    Over,
+    /// The person has no second factor.
+    #[error("there is no second factor to show")]
+    NoFactor,
+    /// Whoever asks is nobody in a session.
+    #[error("this is for people who are signed in")]
+    NotSignedIn,
+    /// The secret does not open.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why an enrolment could not be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// Field `password`.
+    #[error("this is not your password")]
+    PasswordWrong,
+    /// Too many wrong passwords. This one was not even looked at.
+    #[error("too many failed attempts; try again in {} seconds", retry_after.as_secs().max(1))]
+    TooMany {
+        /// When the next one counts.
+        retry_after: Duration,
+    },
+    /// More passwords wait to be checked than can be worked through.
+    #[error("too many people are signing in at this moment; try again in a few seconds")]
+    Busy,
+    /// The person has an authenticator app already.
+    #[error("you have a second factor already; remove it before you set up another")]
+    HasFactor,
+    /// Whoever asks is nobody in a session.
+    #[error("this is for people who are signed in")]
+    NotSignedIn,
+    /// The secret cannot be sealed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a factor could not be looked up, renewed or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum FactorError {
+    /// It takes a recent factor.
+    #[error(transparent)]
+    StepUp(#[from] StepUpNeeded),
+    /// Whoever asks is nobody in a session.
+    #[error("this is for people who are signed in")]
+    NotSignedIn,
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

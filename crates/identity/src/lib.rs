@@ -5,11 +5,15 @@
 //! session, and [`Identity::authenticate`] turns the session's token into the [`domain::Context`] of one request. Roles,
 //! grants and status are read on every request, so what is taken away is gone with the next one.
 //!
+//! Who has enrolled a second factor ([`Identity::begin_enrolment`]) owes a code after the password
+//! ([`Identity::finish_sign_in`]) and shows one again before a dangerous act ([`Identity::step_up`]); the context knows
+//! when that was. Who has not signed in whole has no session, but a [`Challenge`], which opens nothing.
+//!
 //! The first owner comes in through [`Identity::claim_owner`] with a code that the desk prints once. There is no
 //! account, password or code that exists from the beginning.
 //!
 //! Every act is one transaction with its audit row, refusals included. Passwords, codes and tokens are stored as
-//! hashes only, and no error, log line or audit row contains one.
+//! hashes only, the secrets of authenticator apps sealed in the vault, and no error, log line or audit row contains one.
 
 mod username;
 
@@ -25,6 +29,12 @@ mod set_up;
 mod session;
 mod throttle;
 
+mod challenge;
+mod code;
+mod factor;
+mod recovery;
+mod totp;
+
 pub mod once;
 mod store;
 
@@ -34,13 +44,17 @@ use std::sync::atomic::AtomicBool;
 use domain::{AuditEntry, Clock, Context, Denied, Outcome, Permission, Resource};
 use serde_json::json;
 use storage::{Database, StorageError};
+use vault::Vault;
 
-pub use error::{PeopleError, SetUpError, SignInError};
+pub use challenge::{CHALLENGE_LIFE, Challenge};
+pub use error::{CodeError, EnrolError, FactorError, PeopleError, SetUpError, SignInError};
+pub use factor::{ENROLMENT_LIFE, Enrolled, Factors};
 pub use password::Hashing;
 pub use people::{Change, Created, NewUser};
 pub use policy::PasswordRule;
-pub use session::{ABSOLUTE, Authenticated, IDLE, Session, SignedIn};
+pub use session::{ABSOLUTE, Authenticated, IDLE, Session, SignIn, SignedIn};
 pub use set_up::{INVITATION_LIFE, Invited, SET_UP_LIFE};
+pub use totp::Enrolment;
 pub use user::{Grant, Invitation, User, UserStatus};
 pub use username::UsernameRule;
 
@@ -48,6 +62,8 @@ pub use username::UsernameRule;
 #[derive(Clone)]
 pub struct Identity {
     db: Database,
+    /// Where the secrets of second factors are sealed.
+    vault: Vault,
     clock: Arc<dyn Clock>,
     hasher: password::Hasher,
     /// Once there is an owner there always is one: the last cannot be removed.
@@ -55,13 +71,13 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The people in `db`. New passwords are hashed at the cost `hashing`.
+    /// The people in `db`, whose secrets `vault` keeps. New passwords are hashed at the cost `hashing`.
     ///
     /// # Panics
     /// `hashing` is outside of what Argon2 allows.
-    pub fn new(db: Database, clock: Arc<dyn Clock>, hashing: Hashing) -> Self {
+    pub fn new(db: Database, vault: Vault, clock: Arc<dyn Clock>, hashing: Hashing) -> Self {
         let hasher = password::Hasher::new(hashing);
-        Self { db, clock, hasher, has_owner: Arc::default() }
+        Self { db, vault, clock, hasher, has_owner: Arc::default() }
     }
 
     /// Asks for a permission, and records it when the answer is no.
@@ -83,6 +99,12 @@ impl Identity {
     async fn refuse(&self, ctx: &Context, act: &'static str, refusal: PeopleError) -> PeopleError {
         let entry =
             AuditEntry::by(ctx, act).ended(Outcome::Refused).with(json!({ "reason": refusal.to_string() }));
+        self.record(entry).await;
+        refusal
+    }
+
+    /// Records a refusal, as far as that can be done.
+    async fn record(&self, entry: AuditEntry) {
         let done = self.db.write(move |tx| {
             Box::pin(async move {
                 tx.record(entry);
@@ -90,9 +112,8 @@ impl Identity {
             })
         });
         if let Err(e) = done.await {
-            tracing::error!(error = %e, act, "a refusal could not be recorded");
+            tracing::error!(error = %e, "a refusal could not be recorded");
         }
-        refusal
     }
 }
 

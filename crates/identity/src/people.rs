@@ -258,7 +258,7 @@ impl Identity {
     }
 
     /// Records the refusals among what went wrong; mistakes and faults are none.
-    async fn recorded<T>(
+    pub(crate) async fn recorded<T>(
         &self,
         ctx: &Context,
         act: &'static str,
@@ -321,7 +321,7 @@ async fn set_status(tx: &mut Tx, ctx: &Context, id: UserId, status: UserStatus) 
             keep_an_owner(tx, &user).await?;
             store::set_status(tx.sql(), id, UserStatus::Disabled).await?;
             store::delete_invitations(tx.sql(), Some(id)).await?;
-            let ended = store::end_sessions(tx.sql(), id, ctx.at).await?;
+            let ended = store::end_sessions(tx.sql(), id, None, ctx.at).await?;
             let entry = AuditEntry::by(ctx, "user.disabled").on("user", id);
             tx.record(entry.with(json!({ "sessions_ended": ended })));
             Ok(())

@@ -12,9 +12,11 @@ use storage::{StorageError, Tx};
 use vault::{ExposeSecret as _, SecretString, crypto};
 
 use crate::Identity;
+use crate::challenge::{CHALLENGE_LIFE, Challenge};
+use crate::code::Kind;
 use crate::error::SignInError;
 use crate::password::Verified;
-use crate::store::{self, Login, SessionKey, StoredSession};
+use crate::store::{self, Login, NewSession, SessionKey, StoredSession, factors};
 use crate::throttle::{self, Guess};
 use crate::user::{User, UserStatus};
 use crate::username::Username;
@@ -27,6 +29,9 @@ pub const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// Sessions older than this are forgotten at the next sign-in of the same person.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What a sign-in is called in the audit log.
+const STARTED: &str = "session.started";
 
 /// A signed-in browser or program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,17 +59,26 @@ pub struct Authenticated {
     pub ctx: Context,
 }
 
-/// A sign-in that succeeded.
+/// Where a sign-in stands after the password.
+#[derive(Clone, Debug)]
+pub enum SignIn {
+    /// Done.
+    Complete(Box<SignedIn>),
+    /// The password was right, and the person has a second factor: see [`Identity::finish_sign_in`].
+    CodeNeeded(Challenge),
+}
+
+/// A sign-in that succeeded, or a session that goes on under another token.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// What goes into the cookie. It is stored nowhere and cannot be had again.
     pub token: SecretString,
-    /// The new session.
+    /// The session.
     pub authenticated: Authenticated,
 }
 
 impl Identity {
-    /// Signs a person in; a new session each time.
+    /// Signs a person in; a new session each time. Whoever has a second factor owes a code after this.
     ///
     /// For an unknown name, a person who may not sign in and a wrong password, the same is done and the same is
     /// answered.
@@ -77,13 +91,16 @@ impl Identity {
         username: &str,
         password: &SecretString,
         user_agent: Option<&str>,
-    ) -> Result<SignedIn, SignInError> {
+    ) -> Result<SignIn, SignInError> {
         let place = self.hasher.queue().map_err(|_| SignInError::Busy)?;
         // What cannot be a name is looked up all the same; no stored name has a question mark in it.
         let key = Username::new(username).map_or_else(|_| "?".to_owned(), |name| name.key);
         let source = throttle::source(ctx.address);
         let guessed = throttle::name(&key);
-        self.count_guess(ctx, &guessed, &source).await?;
+        let guess = self.count_guess(ctx, &guessed, &source, STARTED).await?;
+        if let Guess::Refused { retry_after, .. } = guess {
+            return Err(SignInError::TooMany { retry_after });
+        }
 
         let login = store::login(&mut *self.db.read().await?, &key).await?;
         let stored = login.as_ref().and_then(|login| login.password_hash.clone());
@@ -92,43 +109,50 @@ impl Identity {
         let attempt = Attempt { key, guessed, source, login, verified, user_agent: user_agent.map(cut) };
         let token = crypto::new_token();
         let token_hash = hash_of(token.expose_secret());
-        let session = self.finish_sign_in(ctx, attempt, token_hash).await?.ok_or(SignInError::Failed)?;
-        let authenticated = authenticated(session, ctx.address, ctx.request_id, ctx.at);
-        Ok(SignedIn { token, authenticated })
+        Ok(match self.conclude(ctx, attempt, token_hash).await?.ok_or(SignInError::Failed)? {
+            Concluded::Session(session) => SignIn::Complete(Box::new(SignedIn {
+                token,
+                authenticated: authenticated(*session, ctx.address, ctx.request_id, ctx.at),
+            })),
+            Concluded::CodeNeeded { expires_at } => SignIn::CodeNeeded(Challenge { token, expires_at }),
+        })
     }
 
-    /// Counts the guess in a commit of its own, before anything is compared.
-    async fn count_guess(&self, ctx: &Context, name: &str, source: &str) -> Result<(), SignInError> {
+    /// Counts a guess at a password in a commit of its own, before anything is compared.
+    pub(crate) async fn count_guess(
+        &self,
+        ctx: &Context,
+        name: &str,
+        source: &str,
+        act: &'static str,
+    ) -> Result<Guess, StorageError> {
         let (ctx, name, source) = (ctx.clone(), name.to_owned(), source.to_owned());
         let guess = self.db.write(move |tx| {
             Box::pin(async move {
                 let guess = throttle::count(tx.sql(), &name, &source, ctx.at).await?;
                 if let Guess::Refused { first: true, .. } = guess {
-                    let entry = AuditEntry::by(&ctx, "session.started").ended(Outcome::Refused);
+                    let entry = AuditEntry::by(&ctx, act).ended(Outcome::Refused);
                     tx.record(entry.with(json!({ "reason": "too many failed attempts" })));
                 }
-                Ok::<_, StorageError>(guess)
+                Ok(guess)
             })
         });
-        match guess.await? {
-            Guess::Counted => Ok(()),
-            Guess::Refused { retry_after, .. } => Err(SignInError::TooMany { retry_after }),
-        }
+        guess.await
     }
 
-    async fn finish_sign_in(
+    async fn conclude(
         &self,
         ctx: &Context,
         attempt: Attempt,
         token_hash: String,
-    ) -> Result<Option<StoredSession>, StorageError> {
+    ) -> Result<Option<Concluded>, StorageError> {
         let ctx = ctx.clone();
         let done = self.db.write(move |tx| {
             Box::pin(async move {
                 match attempt.outcome(tx).await? {
-                    Ok(user) => begin_session(tx, &ctx, user, &attempt, &token_hash).await.map(Some),
+                    Ok(user) => attempt.let_in(tx, &ctx, user, token_hash).await.map(Some),
                     Err(reason) => {
-                        let mut entry = AuditEntry::by(&ctx, "session.started").ended(Outcome::Failed);
+                        let mut entry = AuditEntry::by(&ctx, STARTED).ended(Outcome::Failed);
                         // Never what was typed as the name: people type passwords there.
                         if let Some(login) = &attempt.login {
                             entry = entry.on("user", login.id);
@@ -237,53 +261,101 @@ impl Attempt {
             UserStatus::Active => Ok(login.id),
         })
     }
+
+    /// A session for whoever showed the right password, or a challenge where that is not enough.
+    async fn let_in(
+        &self,
+        tx: &mut Tx,
+        ctx: &Context,
+        user: UserId,
+        token_hash: String,
+    ) -> Result<Concluded, StorageError> {
+        throttle::forget(tx.sql(), &self.guessed, &self.source).await?;
+        if let Some(hash) = &self.verified.rehashed {
+            store::set_password(tx.sql(), user, hash).await?;
+        }
+        if factors::has_factor(tx.sql(), user).await? {
+            let expires_at = later(ctx.at, CHALLENGE_LIFE);
+            factors::insert_challenge(tx.sql(), &token_hash, user, ctx.at, expires_at).await?;
+            tx.record(AuditEntry::by(ctx, "session.code_asked").on("user", user));
+            return Ok(Concluded::CodeNeeded { expires_at });
+        }
+        let opening = Opening {
+            user,
+            token_hash,
+            user_agent: self.user_agent.clone(),
+            factor: None,
+            password_rehashed: self.verified.rehashed.is_some(),
+        };
+        Ok(Concluded::Session(Box::new(open(tx, ctx, &opening).await?)))
+    }
 }
 
-async fn begin_session(
+/// What a right password led to.
+enum Concluded {
+    Session(Box<StoredSession>),
+    CodeNeeded { expires_at: Timestamp },
+}
+
+/// A session to be opened.
+pub(crate) struct Opening {
+    pub user: UserId,
+    pub token_hash: String,
+    pub user_agent: Option<String>,
+    /// The second factor that was shown.
+    pub factor: Option<Kind>,
+    pub password_rehashed: bool,
+}
+
+/// Opens a session, for somebody who may have one, and records it.
+pub(crate) async fn open(
     tx: &mut Tx,
     ctx: &Context,
-    user: UserId,
-    attempt: &Attempt,
-    token_hash: &str,
+    opening: &Opening,
 ) -> Result<StoredSession, StorageError> {
+    let Opening { user, token_hash, user_agent, factor, password_rehashed } = opening;
     let id = SessionId::new(ctx.at);
-    throttle::forget(tx.sql(), &attempt.guessed, &attempt.source).await?;
-    if let Some(hash) = &attempt.verified.rehashed {
-        store::set_password(tx.sql(), user, hash).await?;
-    }
-    store::delete_old_sessions(tx.sql(), user, ctx.at.checked_sub(REMEMBERED).unwrap_or(Timestamp::MIN))
-        .await?;
-    let address = ctx.address.map(|address| address.to_string());
-    store::insert_session(tx.sql(), id, user, token_hash, ctx.at, address, attempt.user_agent.clone())
-        .await?;
-    let mut entry = AuditEntry::by(ctx, "session.started").on("session", id);
+    let forgotten = ctx.at.checked_sub(REMEMBERED).unwrap_or(Timestamp::MIN);
+    store::delete_old_sessions(tx.sql(), *user, forgotten).await?;
+    let new = NewSession {
+        id,
+        user: *user,
+        token_hash,
+        at: ctx.at,
+        factor_at: factor.map(|_| ctx.at),
+        address: ctx.address.map(|address| address.to_string()),
+        user_agent: user_agent.as_deref(),
+    };
+    store::insert_session(tx.sql(), new).await?;
+    let mut entry = AuditEntry::by(ctx, STARTED).on("session", id);
     entry.actor_kind = domain::PrincipalKind::User;
     entry.actor_id = Some(user.to_string());
-    tx.record(entry.with(json!({ "password_rehashed": attempt.verified.rehashed.is_some() })));
+    let factor = factor.map(Kind::as_str);
+    tx.record(entry.with(json!({ "password_rehashed": password_rehashed, "factor": factor })));
     let session = store::session(tx.sql(), &SessionKey::Id(id)).await?;
     session
         .ok_or_else(|| StorageError::Unreadable { what: "sessions", why: "a new session is gone".to_owned() })
 }
 
-fn authenticated(
+pub(crate) fn authenticated(
     stored: StoredSession,
     address: Option<IpAddr>,
     request_id: RequestId,
     at: Timestamp,
 ) -> Authenticated {
-    let StoredSession { id, user_id, created_at, last_used_at, user } = stored;
+    let StoredSession { id, user_id, created_at, last_used_at, factor_at, user } = stored;
     let permissions = user.roles.iter().fold(PermissionSet::EMPTY, |all, role| all.union(role.permissions()));
     let grants: BTreeMap<_, _> = user.grants.iter().map(|grant| (grant.account_id, grant.access)).collect();
     let expires_at = later(created_at, ABSOLUTE);
     let idle_expires_at = later(last_used_at, IDLE).min(expires_at);
     Authenticated {
-        ctx: Context::user(user_id, id, permissions, grants, address, request_id, at),
+        ctx: Context::user(user_id, id, permissions, grants, address, request_id, at).with_factor(factor_at),
         session: Session { id, created_at, last_used_at, idle_expires_at, expires_at },
         user,
     }
 }
 
-fn later(at: Timestamp, by: Duration) -> Timestamp {
+pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
@@ -293,6 +365,6 @@ pub(crate) fn hash_of(secret: &str) -> String {
 }
 
 /// What a browser calls itself, as far as it helps to tell sessions apart.
-fn cut(user_agent: &str) -> String {
+pub(crate) fn cut(user_agent: &str) -> String {
     user_agent.chars().filter(|c| !c.is_control()).take(200).collect()
 }

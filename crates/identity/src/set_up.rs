@@ -162,7 +162,7 @@ impl Identity {
                 }
                 store::set_password(tx.sql(), id, &hash).await?;
                 store::set_status(tx.sql(), id, UserStatus::Active).await?;
-                let ended = store::end_sessions(tx.sql(), id, now).await?;
+                let ended = store::end_sessions(tx.sql(), id, None, now).await?;
                 let entry = AuditEntry::by(&ctx, "invitation.accepted").on("user", id);
                 tx.record(entry.with(json!({ "sessions_ended": ended })));
                 there(store::user(tx.sql(), id).await?)

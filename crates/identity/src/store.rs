@@ -1,5 +1,7 @@
 //! The SQL of `users`, `user_roles`, `grants`, `invitations` and `sessions`.
 
+pub(crate) mod factors;
+
 use std::collections::BTreeMap;
 
 use domain::{Access, AccountId, Role, SessionId, Timestamp, UserId, from_micros, micros};
@@ -15,7 +17,19 @@ pub(crate) struct StoredSession {
     pub user_id: UserId,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,
+    pub factor_at: Option<Timestamp>,
     pub user: User,
+}
+
+/// A session to be stored.
+pub(crate) struct NewSession<'s> {
+    pub id: SessionId,
+    pub user: UserId,
+    pub token_hash: &'s str,
+    pub at: Timestamp,
+    pub factor_at: Option<Timestamp>,
+    pub address: Option<String>,
+    pub user_agent: Option<&'s str>,
 }
 
 /// What a sign-in compares with.
@@ -312,29 +326,37 @@ pub(crate) async fn login(connection: &mut Connection, key: &str) -> Result<Opti
     .transpose()
 }
 
+/// What somebody compares with who is signed in and shows the password again.
+pub(crate) async fn login_of(
+    connection: &mut Connection,
+    id: UserId,
+) -> Result<Option<(String, Login)>, StorageError> {
+    let sql = "SELECT username_key FROM users WHERE id = $1";
+    let row = query(sql).bind(id.to_string()).fetch_optional(&mut *connection).await?;
+    let Some(row) = row else { return Ok(None) };
+    let key: String = row.try_get("username_key")?;
+    Ok(login(connection, &key).await?.map(|login| (key, login)))
+}
+
 pub(crate) async fn insert_session(
     connection: &mut Connection,
-    id: SessionId,
-    user: UserId,
-    token_hash: &str,
-    at: Timestamp,
-    address: Option<String>,
-    user_agent: Option<String>,
+    new: NewSession<'_>,
 ) -> Result<(), StorageError> {
-    let sql = "INSERT INTO sessions (id, token_hash, user_id, created_at, last_used_at, address, user_agent) \
-               VALUES ($1, $2, $3, $4, $4, $5, $6)";
+    let sql = "INSERT INTO sessions (id, token_hash, user_id, created_at, last_used_at, factor_at, address, user_agent) \
+         VALUES ($1, $2, $3, $4, $4, $5, $6, $7)";
     query(sql)
-        .bind(id.to_string())
-        .bind(token_hash)
-        .bind(user.to_string())
-        .bind(micros(at))
-        .bind(address)
-        .bind(user_agent)
+        .bind(new.id.to_string())
+        .bind(new.token_hash)
+        .bind(new.user.to_string())
+        .bind(micros(new.at))
+        .bind(new.factor_at.map(micros))
+        .bind(new.address)
+        .bind(new.user_agent)
         .execute(&mut *connection)
         .await?;
     query("UPDATE users SET last_sign_in_at = $1 WHERE id = $2")
-        .bind(micros(at))
-        .bind(user.to_string())
+        .bind(micros(new.at))
+        .bind(new.user.to_string())
         .execute(connection)
         .await?;
     Ok(())
@@ -357,7 +379,7 @@ pub(crate) async fn session(
     };
     let sql = format!(
         "SELECT u.id, u.username, u.display_name, u.status, u.created_at, u.last_sign_in_at, \
-                s.id AS session_id, s.created_at AS session_created_at, s.last_used_at \
+                s.id AS session_id, s.created_at AS session_created_at, s.last_used_at, s.factor_at \
          FROM sessions s JOIN users u ON u.id = s.user_id \
          WHERE s.{column} = $1 AND s.ended_at IS NULL AND u.status = 'active'"
     );
@@ -371,6 +393,7 @@ pub(crate) async fn session(
         user_id: user.id,
         created_at: from_micros(row.try_get("session_created_at")?),
         last_used_at: from_micros(row.try_get("last_used_at")?),
+        factor_at: row.try_get::<Option<i64>, _>("factor_at")?.map(from_micros),
         user,
     }))
 }
@@ -388,6 +411,28 @@ pub(crate) async fn touch(
     Ok(())
 }
 
+/// Gives a session that saw a factor another token; `false` when the session had ended.
+pub(crate) async fn renew_session(
+    connection: &mut Connection,
+    id: SessionId,
+    token_hash: &str,
+    factor_at: Timestamp,
+) -> Result<bool, StorageError> {
+    let sql = "UPDATE sessions SET token_hash = $1, factor_at = $2 WHERE id = $3 AND ended_at IS NULL";
+    let done =
+        query(sql).bind(token_hash).bind(micros(factor_at)).bind(id.to_string()).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Forgets that a session saw a factor: there is none any more.
+pub(crate) async fn forget_factor(connection: &mut Connection, id: SessionId) -> Result<(), StorageError> {
+    query("UPDATE sessions SET factor_at = NULL WHERE id = $1")
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Ends a session; `false` when it had ended.
 pub(crate) async fn end_session(
     connection: &mut Connection,
@@ -398,14 +443,18 @@ pub(crate) async fn end_session(
     Ok(query(sql).bind(micros(at)).bind(id.to_string()).execute(connection).await?.rows_affected() == 1)
 }
 
-/// Ends all sessions of a person; returns how many.
+/// Ends all sessions of a person but for `except`, and sign-ins that are half done; returns how many sessions.
 pub(crate) async fn end_sessions(
     connection: &mut Connection,
     user: UserId,
+    except: Option<SessionId>,
     at: Timestamp,
 ) -> Result<u64, StorageError> {
-    let sql = "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL";
-    Ok(query(sql).bind(micros(at)).bind(user.to_string()).execute(connection).await?.rows_affected())
+    factors::end_challenges(connection, user).await?;
+    let sql = "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND id <> $3 AND ended_at IS NULL";
+    let except = except.map(|id| id.to_string()).unwrap_or_default();
+    let done = query(sql).bind(micros(at)).bind(user.to_string()).bind(except).execute(connection).await?;
+    Ok(done.rows_affected())
 }
 
 /// Forgets sessions that ended or began before `before`.

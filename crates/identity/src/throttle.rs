@@ -1,6 +1,8 @@
 //! Slows guessing down without giving anybody the means to lock others out.
 //!
 //! Counted is per name and source, and per source alone; a source is an IPv4 address or an IPv6 network of 64 bits.
+//! Codes of six digits are few, so of those a person has but so many from all sources together; only somebody who knows
+//! the password can use them up, and a recovery code, which nobody guesses, gets through all the same.
 //! A guess is counted, durably, before the password is looked at, so that neither a burst nor a restart gives more of
 //! them; a success takes back what was counted for that name and source. Failures from one source never stop anybody
 //! who comes from another, and nobody who is signed in already.
@@ -8,7 +10,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use domain::{Timestamp, from_micros, micros};
+use domain::{Timestamp, UserId, from_micros, micros};
 use storage::{Connection, RowExt as _, StorageError, query};
 use vault::crypto;
 
@@ -18,6 +20,8 @@ const WINDOW: Duration = Duration::from_secs(15 * 60);
 const PER_NAME: i64 = 10;
 /// Failures in a window from one source, over all names.
 const PER_SOURCE: i64 = 60;
+/// Wrong codes in a window for one person, from all sources.
+const CODES_PER_PERSON: i64 = 15;
 /// Names that one source may fail for in a window.
 const NAMES_PER_SOURCE: i64 = 30;
 
@@ -51,6 +55,32 @@ pub(crate) fn name(key: &str) -> String {
     crypto::hex(&crypto::sha256(key.as_bytes()))
 }
 
+/// What stands for a person's codes of a kind. No user name has a blank.
+pub(crate) fn codes(user: UserId, kind: &str) -> String {
+    name(&format!("{kind} of {user}"))
+}
+
+/// Counts a guess at a code of six digits beforehand, or refuses it.
+pub(crate) async fn count_code(
+    connection: &mut Connection,
+    codes: &str,
+    source: &str,
+    now: Timestamp,
+) -> Result<Guess, StorageError> {
+    let sql = "SELECT COUNT(*) AS failures, MIN(at) AS oldest FROM sign_in_failures \
+               WHERE username_key = $1 AND at > $2";
+    let row = query(sql).bind(codes).bind(micros(since(now))).fetch_one(&mut *connection).await?;
+    let failures: i64 = row.try_get("failures")?;
+    if CODES_PER_PERSON <= failures {
+        let first = failures == CODES_PER_PERSON;
+        if first {
+            insert(connection, codes, source, now).await?;
+        }
+        return Ok(Guess::Refused { retry_after: wait(row.try_get("oldest")?, now), first });
+    }
+    count(connection, codes, source, now).await
+}
+
 /// Counts a guess beforehand, or refuses it.
 pub(crate) async fn count(
     connection: &mut Connection,
@@ -58,8 +88,10 @@ pub(crate) async fn count(
     source: &str,
     now: Timestamp,
 ) -> Result<Guess, StorageError> {
-    let since = micros(now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN));
-    query("DELETE FROM sign_in_failures WHERE at <= $1").bind(since).execute(&mut *connection).await?;
+    query("DELETE FROM sign_in_failures WHERE at <= $1")
+        .bind(micros(since(now)))
+        .execute(&mut *connection)
+        .await?;
 
     let sql = "SELECT COUNT(*) AS failures, MIN(at) AS oldest FROM sign_in_failures \
                WHERE username_key = $1 AND address = $2";
@@ -112,6 +144,11 @@ async fn insert(
     let sql = "INSERT INTO sign_in_failures (username_key, address, at) VALUES ($1, $2, $3)";
     query(sql).bind(name).bind(source).bind(micros(at)).execute(connection).await?;
     Ok(())
+}
+
+/// When a window began that ends now.
+fn since(now: Timestamp) -> Timestamp {
+    now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN)
 }
 
 /// Until the oldest failure is forgotten. Never longer than a window, whatever the clock did in between.

@@ -52,6 +52,11 @@ pub(crate) async fn put(
     Ok(())
 }
 
+pub(crate) async fn delete(tx: &mut Tx, name: &str) -> Result<(), StorageError> {
+    query("DELETE FROM secrets WHERE name = $1").bind(name).execute(tx.sql()).await?;
+    Ok(())
+}
+
 pub(crate) async fn get(
     connection: &mut Connection,
     name: &str,

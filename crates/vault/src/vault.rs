@@ -106,6 +106,14 @@ impl Vault {
         Ok(store::put(tx, name, &stored, at).await?)
     }
 
+    /// Forgets the secret under `name`, if there is one, inside a write job. The caller records the act.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget_in(&self, tx: &mut Tx, name: &str) -> Result<(), StorageError> {
+        store::delete(tx, name).await
+    }
+
     /// Seals a secret under `name` on somebody's behalf, and records that.
     ///
     /// # Errors

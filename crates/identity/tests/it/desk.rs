@@ -7,18 +7,19 @@ use std::time::Duration;
 use audit::{ANCHORS_FILE, Anchors, Chain, Filter, Record};
 use domain::{AccountId, Clock, Context, ManualClock, RequestId, Role, Timestamp};
 use identity::{
-    Authenticated, Created, Hashing, Identity, NewUser, PeopleError, SignInError, SignedIn, User,
+    Authenticated, Created, Hashing, Identity, NewUser, PeopleError, SignIn, SignInError, SignedIn, User,
 };
 use storage::testing::{TestDatabase, databases};
 use storage::{Database, StorageError, query};
 use tempfile::TempDir;
-use vault::{ExposeSecret as _, SigningKey};
+use vault::{ExposeSecret as _, MASTER_KEY_FILE, MasterKey, SigningKey, Vault};
 
 pub(crate) const HOME: &str = "192.0.2.1";
 pub(crate) const ELSEWHERE: &str = "198.51.100.9";
 
 pub(crate) struct Desk {
     pub people: Identity,
+    pub vault: Vault,
     pub clock: Arc<ManualClock>,
     pub db: Database,
     key: SigningKey,
@@ -34,8 +35,10 @@ pub(crate) async fn desks() -> Vec<Desk> {
         let key = SigningKey::open_or_create(home.path()).unwrap();
         let db = database.open(Some(Arc::new(Chain::new(key.clone())))).await;
         let clock = Arc::new(ManualClock::new("2026-03-02T09:00:00Z".parse().unwrap()));
-        let people = Identity::new(db.clone(), clock.clone(), Hashing::weak_for_tests());
-        desks.push(Desk { people, clock, db, key, home, database });
+        let master = MasterKey::open_or_create(&home.path().join(MASTER_KEY_FILE)).unwrap();
+        let vault = Vault::open(db.clone(), master, clock.now()).await.unwrap();
+        let people = Identity::new(db.clone(), vault.clone(), clock.clone(), Hashing::weak_for_tests());
+        desks.push(Desk { people, vault, clock, db, key, home, database });
     }
     desks
 }
@@ -102,6 +105,18 @@ impl Desk {
         password: &vault::SecretString,
         address: &str,
     ) -> Result<SignedIn, SignInError> {
+        match self.begin_sign_in(name, password, address).await? {
+            SignIn::Complete(signed_in) => Ok(*signed_in),
+            SignIn::CodeNeeded(_) => panic!("{name} has a second factor"),
+        }
+    }
+
+    pub(crate) async fn begin_sign_in(
+        &self,
+        name: &str,
+        password: &vault::SecretString,
+        address: &str,
+    ) -> Result<SignIn, SignInError> {
         self.people.sign_in(&self.anonymous(address), name, password, Some("a browser")).await
     }
 
@@ -117,6 +132,11 @@ impl Desk {
     pub(crate) async fn request_with(&self, token: &str) -> Option<Authenticated> {
         let address: IpAddr = HOME.parse().unwrap();
         self.people.authenticate(token, Some(address), RequestId::new(self.now())).await.unwrap()
+    }
+
+    /// The same people, as after a restart.
+    pub(crate) fn restarted(&self, hashing: Hashing) -> Identity {
+        Identity::new(self.db.clone(), self.vault.clone(), self.clock.clone(), hashing)
     }
 
     /// A person with these roles, made and signed in.

@@ -4,6 +4,7 @@
 
 mod desk;
 
+mod factors;
 mod invitations;
 mod refusals;
 mod sessions;

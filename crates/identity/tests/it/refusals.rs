@@ -28,6 +28,7 @@ async fn try_all(desk: &Desk, ctx: &Context, victim: UserId) -> Vec<(&'static st
         ("disable", people.change_user(ctx, victim, status(UserStatus::Disabled)).await.map(drop)),
         ("roles", people.change_user(ctx, victim, roles(&[Role::Auditor])).await.map(drop)),
         ("invite", people.invite(ctx, victim).await.map(drop)),
+        ("reset", people.reset_factor(ctx, victim).await.map(drop)),
         ("grant", people.grant(ctx, victim, account, Access::View).await.map(drop)),
         ("revoke", people.revoke(ctx, victim, account).await.map(drop)),
     ]

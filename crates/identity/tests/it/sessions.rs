@@ -1,9 +1,7 @@
 //! Getting in, staying in, getting out.
 
-use std::sync::Arc;
-
 use domain::{RequestId, Role};
-use identity::{Change, Hashing, Identity, SignInError, UserStatus};
+use identity::{Change, Hashing, SignInError, UserStatus};
 use storage::RowExt as _;
 use vault::ExposeSecret as _;
 
@@ -153,7 +151,7 @@ async fn a_session_survives_a_restart_and_a_clock_that_steps_back() {
     for desk in desks().await {
         desk.person("alice", &[]).await;
         let session = desk.sign_in("alice").await;
-        let again = Identity::new(desk.db.clone(), desk.clock.clone(), Hashing::weak_for_tests());
+        let again = desk.restarted(Hashing::weak_for_tests());
         let token = session.token.expose_secret();
         assert!(again.authenticate(token, None, RequestId::new(desk.now())).await.unwrap().is_some());
         desk.clock.set(desk.now() - std::time::Duration::from_secs(600));
@@ -175,7 +173,7 @@ async fn a_password_hashed_at_another_cost_is_hashed_again_at_sign_in() {
         desk.sign_in("alice").await;
         assert_eq!(stored(&desk).await, before);
         let dearer = Hashing { passes: 2, ..Hashing::weak_for_tests() };
-        let people = Identity::new(desk.db.clone(), Arc::clone(&desk.clock) as _, dearer);
+        let people = desk.restarted(dearer);
         let wrong = people.sign_in(&desk.anonymous(HOME), "alice", &"wrong".into(), None).await;
         assert!(wrong.is_err() && stored(&desk).await == before);
         people.sign_in(&desk.anonymous(HOME), "alice", &password_of("alice"), None).await.unwrap();

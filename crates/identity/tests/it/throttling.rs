@@ -1,6 +1,6 @@
 //! Guessing is slow, and locks nobody out.
 
-use identity::{Hashing, Identity, SignInError};
+use identity::{Hashing, SignInError};
 
 use crate::desk::{Desk, ELSEWHERE, HOME, desks, password_of};
 
@@ -19,7 +19,7 @@ async fn after_ten_wrong_guesses_not_even_the_right_password_counts() {
         let Err(SignInError::TooMany { retry_after }) = refused else { panic!("let in") };
         assert_eq!(retry_after.as_secs(), 15 * 60);
         // A restart changes nothing.
-        let again = Identity::new(desk.db.clone(), desk.clock.clone(), Hashing::weak_for_tests());
+        let again = desk.restarted(Hashing::weak_for_tests());
         let refused = again.sign_in(&desk.anonymous(HOME), "alice", &password_of("alice"), None).await;
         assert!(matches!(refused, Err(SignInError::TooMany { .. })));
         desk.pass(15);
