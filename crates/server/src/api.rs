@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod factors;
 mod fills;
 mod health;
 mod market;
@@ -58,6 +59,7 @@ impl utoipa::Modify for Cookie {
 pub(crate) fn routes() -> OpenApiRouter<Desk> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(session::routes())
+        .merge(factors::routes())
         .merge(roles::routes())
         .merge(users::routes())
         .merge(market::routes())

@@ -1,9 +1,10 @@
 //! Pages that the desk writes itself, without scripts: they work when the page's bundle does not.
 //!
-//! Signing in and out, the first owner's set-up, an invited person's welcome, and problems that a browser meets.
+//! Signing in, in one step or two, and out, the first owner's set-up, an invited person's welcome, and problems that a browser meets.
 //! A form carries the token of a cookie that only the same browser on the same site has; its `Origin` is checked
 //! like that of every request ([`crate::guard`]).
 
+mod code;
 mod forms;
 mod session;
 mod set_up;
@@ -22,6 +23,7 @@ use crate::problem::{Code, Problem};
 pub(crate) fn routes() -> Router<Desk> {
     Router::new()
         .route("/sign-in", get(session::form).post(session::sign_in))
+        .route("/sign-in/code", get(code::form).post(code::finish))
         .route("/sign-out", axum::routing::post(session::sign_out))
         .route("/set-up", get(set_up::form).post(set_up::claim))
         .route("/welcome", get(welcome::form).post(welcome::accept))

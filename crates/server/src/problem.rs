@@ -90,6 +90,17 @@ codes! {
         "The request has no session, or it has ended.";
     SignInFailed = "sign_in_failed", UNAUTHORIZED, "Sign-in failed",
         "User name and password do not go together, or the person may not sign in. It is not said which.";
+    CodeNeeded = "code_needed", UNAUTHORIZED, "Code needed",
+        "The password is right, and a second factor is needed too. Send a code to POST /api/v1/session/code within 5 \
+         minutes, with the cookie of this answer.";
+    CodeRefused = "code_refused", UNPROCESSABLE_ENTITY, "Code refused",
+        "The code is wrong or was used already. Wait for the next one.";
+    BeginAgain = "begin_again", CONFLICT, "Begin again",
+        "What the code is for was begun too long ago, saw too many wrong codes, or was not begun at all.";
+    FactorExists = "factor_exists", CONFLICT, "Second factor set up already",
+        "You have a second factor already. Remove it before you set up another.";
+    PasswordWrong = "password_wrong", UNPROCESSABLE_ENTITY, "Wrong password",
+        "This is not your password.";
     TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts",
         "Too many failed attempts. `Retry-After` says in how many seconds the next one counts.";
     Forbidden = "forbidden", FORBIDDEN, "Forbidden",

@@ -1,21 +1,24 @@
 //! Who asks: from the cookie of a request to the [`Context`] with which everything is asked.
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::{HeaderName, HeaderValue, SET_COOKIE};
+use axum::http::header::{HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use domain::{Context, SessionId};
-use identity::{Authenticated, SignInError};
-use secrecy::ExposeSecret as _;
+use domain::{Context, SessionId, Timestamp};
+use identity::{Authenticated, Challenge, CodeError, SignInError};
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::Desk;
 use crate::guard::Arrival;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, sentence};
 
 /// The prefix makes browsers insist on `Secure`, on the path `/`, and on no domain.
 const COOKIE: &str = "__Host-session";
+/// Who showed the password and owes a code.
+const CHALLENGE_COOKIE: &str = "__Host-sign-in";
 
 /// A request of somebody who is signed in. A handler that takes one cannot be reached by anybody else.
 #[derive(Clone)]
@@ -72,22 +75,46 @@ pub(crate) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
         .map(|(_, value)| value)
 }
 
+/// What a browser calls itself.
+pub(crate) fn agent(headers: &HeaderMap) -> Option<&str> {
+    headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok())
+}
+
 /// Hands the session to the browser. Scripts cannot read it, other sites cannot send it.
 pub(crate) fn set_cookie(response: &mut Response, signed_in: &identity::SignedIn) {
-    let session = &signed_in.authenticated.session;
-    let lasts = session.expires_at.duration_since(session.created_at).as_secs();
-    let token = signed_in.token.expose_secret();
-    append(
-        response,
-        &format!("{COOKIE}={token}; Path=/; Max-Age={lasts}; Secure; HttpOnly; SameSite=Strict"),
-    );
+    let Authenticated { session, ctx, .. } = &signed_in.authenticated;
+    give(response, COOKIE, &signed_in.token, session.expires_at.duration_since(ctx.at));
+}
+
+/// Hands a browser that showed the password what its code is waited for under. It is no session.
+pub(crate) fn set_challenge(response: &mut Response, challenge: &Challenge, now: Timestamp) {
+    give(response, CHALLENGE_COOKIE, &challenge.token, challenge.expires_at.duration_since(now));
+}
+
+/// What a code is waited for under, if the browser has it.
+pub(crate) fn challenge(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, CHALLENGE_COOKIE)
+}
+
+/// Takes it away again.
+pub(crate) fn clear_challenge(response: &mut Response) {
+    take(response, CHALLENGE_COOKIE);
 }
 
 /// Takes the session from the browser, and what it may have kept of private pages.
 pub(crate) fn clear_cookie(response: &mut Response) {
-    append(response, &format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"));
+    take(response, COOKIE);
     let name = HeaderName::from_static("clear-site-data");
     response.headers_mut().insert(name, HeaderValue::from_static("\"cache\", \"storage\""));
+}
+
+fn give(response: &mut Response, name: &str, token: &SecretString, lasts: SignedDuration) {
+    let (token, lasts) = (token.expose_secret(), lasts.as_secs());
+    append(response, &format!("{name}={token}; Path=/; Max-Age={lasts}; Secure; HttpOnly; SameSite=Strict"));
+}
+
+fn take(response: &mut Response, name: &str) {
+    append(response, &format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"));
 }
 
 fn append(response: &mut Response, cookie: &str) {
@@ -149,6 +176,23 @@ impl From<SignInError> for Problem {
             }
             SignInError::Busy => Self::new(Code::Busy),
             SignInError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<CodeError> for Problem {
+    fn from(error: CodeError) -> Self {
+        match error {
+            CodeError::Wrong => Self::field(Code::CodeRefused, "code", sentence(&error.to_string())),
+            CodeError::TooMany { retry_after } => Self {
+                retry_after: Some(retry_after),
+                ..Self::with(Code::TooManyAttempts, sentence(&error.to_string()))
+            },
+            CodeError::Over => Self::with(Code::BeginAgain, sentence(&error.to_string())),
+            CodeError::NoFactor => Self::new(Code::FactorNeeded),
+            CodeError::NotSignedIn => Self::new(Code::NotSignedIn),
+            CodeError::Vault(error) => Self::internal("the secret of a second factor does not open", &error),
+            CodeError::Storage(error) => error.into(),
         }
     }
 }

@@ -47,12 +47,15 @@ impl Desk {
     ///
     /// # Errors
     /// Says which part could not be started.
-    pub(crate) async fn start(home: &Home, settings: &Settings, opened: &Opened) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        home: &Home,
+        settings: &Settings,
+        opened: &Opened,
+        vault: &Vault,
+    ) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let (db, clock) = (&opened.db, &opened.clock);
-        let vault =
-            Vault::open(db.clone(), home.master_key()?, clock.now()).await.context("the vault stays shut")?;
-        let key = feed_key(&vault, opened).await?;
+        let key = feed_key(vault, opened).await?;
 
         let sandbox =
             start_sandbox(settings, &key, clock, &stop).await.context("the sandbox cannot be started")?;

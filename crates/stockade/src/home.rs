@@ -12,7 +12,7 @@ use identity::{Hashing, Identity};
 use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::process::{Resource, Rlimit, setrlimit, umask};
 use storage::Database;
-use vault::{MASTER_KEY_FILE, MasterKey, SigningKey};
+use vault::{MASTER_KEY_FILE, MasterKey, SigningKey, Vault};
 
 use crate::settings::Settings;
 
@@ -138,13 +138,13 @@ impl Home {
         let chain = Arc::new(Chain::new(signing.clone()));
         let db = Database::open(&url, Some(chain)).await.context("the database cannot be opened")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        Ok(Opened {
-            identity: Identity::new(db.clone(), Arc::clone(&clock), Hashing::default()),
-            anchors: Anchors::new(self.path(audit::ANCHORS_FILE)),
-            db,
-            signing,
-            clock,
-        })
+        Ok(Opened { anchors: Anchors::new(self.path(audit::ANCHORS_FILE)), db, signing, clock })
+    }
+
+    /// Opens the sealed secrets of an open desk.
+    pub(crate) async fn vault(&self, opened: &Opened) -> anyhow::Result<Vault> {
+        let master = self.master_key()?;
+        Vault::open(opened.db.clone(), master, opened.clock.now()).await.context("the vault stays shut")
     }
 
     /// Opens an existing desk for a command.
@@ -162,13 +162,17 @@ const MASTER_KEY: &str = "STOCKADE_MASTER_KEY";
 /// An open desk, before anything runs.
 pub(crate) struct Opened {
     pub db: Database,
-    pub identity: Identity,
     pub signing: SigningKey,
     pub anchors: Anchors,
     pub clock: Arc<dyn Clock>,
 }
 
 impl Opened {
+    /// The desk's people.
+    pub(crate) fn identity(&self, vault: Vault) -> Identity {
+        Identity::new(self.db.clone(), vault, Arc::clone(&self.clock), Hashing::default())
+    }
+
     /// Whoever runs this command.
     pub(crate) fn operator(&self) -> Context {
         let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();

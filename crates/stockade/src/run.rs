@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use clap::Args;
+use identity::Identity;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +57,9 @@ impl Run {
 
         let opened = home.open(&settings).await?;
         let tls = RustlsConfig::from_config(certificate::config(&home, opened.clock.now())?);
-        let desk = Desk::start(&home, &settings, &opened).await?;
+        let vault = home.vault(&opened).await?;
+        let identity = opened.identity(vault.clone());
+        let desk = Desk::start(&home, &settings, &opened, &vault).await?;
 
         let streams = CancellationToken::new();
         let background = CancellationToken::new();
@@ -66,7 +69,7 @@ impl Run {
         let app = server::app(server::Parts {
             gateway: desk.gateway.clone(),
             market: desk.market.clone(),
-            identity: opened.identity.clone(),
+            identity: identity.clone(),
             db: opened.db.clone(),
             audit_key: opened.signing.public_key(),
             anchors: opened.anchors.clone(),
@@ -76,7 +79,7 @@ impl Run {
         });
         let handle = Handle::new();
         let mut serving = tokio::spawn(https::serve(listener, tls, app, handle.clone()));
-        greet(&home, address, &public_url, &opened).await?;
+        greet(&home, address, &public_url, &identity, opened.clock.as_ref()).await?;
 
         let outcome = tokio::select! {
             signal = told.wait() => {
@@ -124,11 +127,17 @@ impl Told {
 }
 
 /// Says where the desk is and what to do next. Standard output is for this alone; the log is on standard error.
-async fn greet(home: &Home, address: SocketAddr, public_url: &str, opened: &Opened) -> anyhow::Result<()> {
+async fn greet(
+    home: &Home,
+    address: SocketAddr,
+    public_url: &str,
+    identity: &Identity,
+    clock: &dyn domain::Clock,
+) -> anyhow::Result<()> {
     let mut out = String::from("Stockade is running.\n");
     out += &format!("Listening on {public_url} ({address})\n");
     out += &format!("Home folder: {}\n", home.folder().display());
-    match setup_link::issue(opened, public_url).await? {
+    match setup_link::issue(identity, clock, public_url).await? {
         Some(link) => out += &link,
         None => out += "Sign in with your browser; it asks once about the desk's own certificate.\n",
     }

@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
+use domain::Clock;
+use identity::Identity;
 use secrecy::ExposeSecret as _;
 
-use crate::home::{Home, Opened};
+use crate::home::Home;
 
 pub(crate) async fn run(home: &Home) -> anyhow::Result<()> {
     let opened = home.visit().await?;
-    match issue(&opened, &home.public_url()?).await? {
+    let identity = opened.identity(home.vault(&opened).await?);
+    match issue(&identity, opened.clock.as_ref(), &home.public_url()?).await? {
         Some(link) => print!("{link}"),
         None => println!("The desk has an owner. `stockade user invite NAME` makes a new link for a person."),
     }
@@ -17,9 +20,13 @@ pub(crate) async fn run(home: &Home) -> anyhow::Result<()> {
 }
 
 /// A new link, in words; `None` when there is an owner. Links from before stop working.
-pub(crate) async fn issue(opened: &Opened, public_url: &str) -> anyhow::Result<Option<String>> {
-    let Some(code) = opened.identity.issue_setup_code().await? else { return Ok(None) };
-    let minutes = (code.expires_at.duration_since(opened.clock.now()).as_secs() + 59) / 60;
+pub(crate) async fn issue(
+    identity: &Identity,
+    clock: &dyn Clock,
+    public_url: &str,
+) -> anyhow::Result<Option<String>> {
+    let Some(code) = identity.issue_setup_code().await? else { return Ok(None) };
+    let minutes = (code.expires_at.duration_since(clock.now()).as_secs() + 59) / 60;
     let mut link = String::new();
     writeln!(
         link,

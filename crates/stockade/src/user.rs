@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Subcommand;
 use domain::{Access, Role};
-use identity::{Change, Invitation, NewUser, User as Person, UserStatus};
+use identity::{Change, Identity, Invitation, NewUser, User as Person, UserStatus};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -59,6 +59,11 @@ pub(crate) enum User {
         #[arg(long)]
         json: bool,
     },
+    /// Remove somebody's second factor, which they have lost, and end their sessions
+    ResetFactor {
+        /// Who
+        username: String,
+    },
     /// Grant somebody an account
     Grant {
         /// Who
@@ -89,7 +94,8 @@ fn access(text: &str) -> Result<Access, String> {
 impl User {
     pub(crate) async fn run(self, home: &Home) -> anyhow::Result<()> {
         let opened = home.visit().await?;
-        let desk = People { opened: &opened, public_url: home.public_url()? };
+        let identity = opened.identity(home.vault(&opened).await?);
+        let desk = People { opened: &opened, identity, public_url: home.public_url()? };
         desk.act(self).await?;
         opened.db.close().await;
         Ok(())
@@ -98,12 +104,13 @@ impl User {
 
 struct People<'o> {
     opened: &'o Opened,
+    identity: Identity,
     public_url: String,
 }
 
 impl People<'_> {
     async fn act(&self, wish: User) -> anyhow::Result<()> {
-        let (identity, ctx) = (&self.opened.identity, self.opened.operator());
+        let (identity, ctx) = (&self.identity, self.opened.operator());
         match wish {
             User::List { json } => self.list(json).await,
             User::Create { username, name, roles, json } => {
@@ -115,6 +122,18 @@ impl People<'_> {
                 let person = self.named(&username).await?;
                 let invitation = identity.invite(&ctx, person.id).await?;
                 self.show_link(&person, Some(&invitation), json)
+            }
+            User::ResetFactor { username } => {
+                let person = self.named(&username).await?;
+                if identity.reset_factor(&ctx, person.id).await? {
+                    println!(
+                        "{0} has no second factor any more, and no session. {0} signs in with the password alone.",
+                        person.username
+                    );
+                } else {
+                    println!("{} has no second factor. Nothing was done.", person.username);
+                }
+                Ok(())
             }
             User::Disable { username } => self.set_status(&username, UserStatus::Disabled).await,
             User::Enable { username } => self.set_status(&username, UserStatus::Active).await,
@@ -143,7 +162,7 @@ impl People<'_> {
         let mut rows = Vec::new();
         let mut after = None;
         loop {
-            let people = self.opened.identity.users(&self.opened.operator(), after, 500).await?;
+            let people = self.identity.users(&self.opened.operator(), after, 500).await?;
             let Some(last) = people.last() else { break };
             after = Some(last.id);
             rows.extend(people.into_iter().map(row));
@@ -155,13 +174,13 @@ impl People<'_> {
     async fn set_status(&self, username: &str, status: UserStatus) -> anyhow::Result<()> {
         let person = self.named(username).await?;
         let change = Change { status: Some(status), ..Change::default() };
-        let person = self.opened.identity.change_user(&self.opened.operator(), person.id, change).await?;
+        let person = self.identity.change_user(&self.opened.operator(), person.id, change).await?;
         println!("{} is {}.", person.username, person.status);
         Ok(())
     }
 
     async fn named(&self, username: &str) -> anyhow::Result<Person> {
-        let found = self.opened.identity.user_named(&self.opened.operator(), username).await?;
+        let found = self.identity.user_named(&self.opened.operator(), username).await?;
         found.with_context(|| format!("there is nobody called {username:?}; `stockade user list` lists them"))
     }
 

@@ -1,10 +1,9 @@
 //! Signing in and out, and who one is.
 
 use axum::extract::State;
-use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use identity::Authenticated;
+use identity::{Authenticated, SignIn};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,11 +14,16 @@ use super::accounts::AccountSummary;
 use super::words::{self, At};
 use crate::Desk;
 use crate::json::Json;
-use crate::problem::{Problem, ProblemBody};
-use crate::session::{Anonymous, SignedIn, clear_cookie, set_cookie};
+use crate::problem::{Code, Problem, ProblemBody};
+use crate::session::{
+    Anonymous, SignedIn, agent, challenge, clear_challenge, clear_cookie, set_challenge, set_cookie,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().routes(routes!(session, sign_in, sign_out))
+    OpenApiRouter::new()
+        .routes(routes!(session, sign_in, sign_out))
+        .routes(routes!(finish_sign_in))
+        .routes(routes!(step_up))
 }
 
 /// Who is signed in, and what they may do.
@@ -99,9 +103,19 @@ struct Credentials {
     password: SecretString,
 }
 
+/// A code of a second factor.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShownCode {
+    /// Six digits of the authenticator app, or a recovery code.
+    #[schema(value_type = String, format = Password)]
+    pub(super) code: SecretString,
+}
+
 /// Sign in
 ///
-/// The answer sets the cookie of the session. Wrong name, wrong password and disabled people look alike.
+/// The answer sets the cookie of the session. Wrong name, wrong password and disabled people look alike. Who has a second
+/// factor gets the problem `code_needed` and a cookie with which to send the code.
 #[utoipa::path(post, path = "/api/v1/session", tag = "Session", request_body = Credentials, security(()),
     responses((status = 200, body = Session), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn sign_in(
@@ -110,11 +124,53 @@ async fn sign_in(
     headers: HeaderMap,
     Json(body): Json<Credentials>,
 ) -> Result<Response, Problem> {
-    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let signed_in = desk.identity.sign_in(&ctx, &body.username, &body.password, agent).await?;
-    let mut response = axum::Json(Session::new(&desk, &signed_in.authenticated)).into_response();
-    set_cookie(&mut response, &signed_in);
+    match desk.identity.sign_in(&ctx, &body.username, &body.password, agent(&headers)).await? {
+        SignIn::Complete(signed_in) => Ok(answer(&desk, &signed_in)),
+        SignIn::CodeNeeded(challenge) => {
+            let mut response = Problem::new(Code::CodeNeeded).into_response();
+            set_challenge(&mut response, &challenge, ctx.at);
+            Ok(response)
+        }
+    }
+}
+
+/// Sign in: the second factor
+///
+/// Needs the cookie that came with `code_needed`. The answer sets the cookie of the session.
+#[utoipa::path(post, path = "/api/v1/session/code", tag = "Session", request_body = ShownCode, security(()),
+    responses((status = 200, body = Session), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn finish_sign_in(
+    State(desk): State<Desk>,
+    Anonymous(ctx): Anonymous,
+    headers: HeaderMap,
+    Json(body): Json<ShownCode>,
+) -> Result<Response, Problem> {
+    let challenge = challenge(&headers).ok_or_else(|| Problem::new(Code::BeginAgain))?;
+    let signed_in = desk.identity.finish_sign_in(&ctx, challenge, &body.code, agent(&headers)).await?;
+    let mut response = answer(&desk, &signed_in);
+    clear_challenge(&mut response);
     Ok(response)
+}
+
+/// Show the second factor again
+///
+/// Dangerous acts need a factor of the last 5 minutes, and answer `step_up_needed` without. The answer replaces the cookie
+/// of the session: the one before is good no more.
+#[utoipa::path(post, path = "/api/v1/session/step-up", tag = "Session", request_body = ShownCode,
+    responses((status = 200, body = Session), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn step_up(
+    State(desk): State<Desk>,
+    who: SignedIn,
+    Json(body): Json<ShownCode>,
+) -> Result<Response, Problem> {
+    Ok(answer(&desk, &desk.identity.step_up(who.context(), &body.code).await?))
+}
+
+/// The session, with its new cookie.
+fn answer(desk: &Desk, signed_in: &identity::SignedIn) -> Response {
+    let mut response = axum::Json(Session::new(desk, &signed_in.authenticated)).into_response();
+    set_cookie(&mut response, signed_in);
+    response
 }
 
 /// Sign out

@@ -1,22 +1,23 @@
 //! Signing in and out.
 
 use axum::extract::State;
-use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use identity::SignIn as Step;
 use maud::html;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::code;
 use super::forms::{self, Line};
 use crate::Desk;
 use crate::json::{Form, Query};
 use crate::problem::Problem;
-use crate::session::{Anonymous, SignedIn, clear_cookie, set_cookie};
+use crate::session::{Anonymous, SignedIn, agent, clear_cookie, set_challenge, set_cookie};
 
 #[derive(Deserialize)]
 pub(super) struct Next {
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// `GET /sign-in`.
@@ -54,11 +55,15 @@ pub(super) async fn sign_in(
 ) -> Result<Response, Problem> {
     forms::check(&headers, &form.csrf)?;
     let next = forms::local(form.next.as_deref());
-    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-    match desk.identity.sign_in(&ctx, &form.username, &form.password, agent).await {
-        Ok(signed_in) => {
+    match desk.identity.sign_in(&ctx, &form.username, &form.password, agent(&headers)).await {
+        Ok(Step::Complete(signed_in)) => {
             let mut response = Redirect::to(next).into_response();
             set_cookie(&mut response, &signed_in);
+            Ok(response)
+        }
+        Ok(Step::CodeNeeded(challenge)) => {
+            let mut response = Redirect::to(&code::with_next(next)).into_response();
+            set_challenge(&mut response, &challenge, ctx.at);
             Ok(response)
         }
         Err(error) => {
@@ -90,7 +95,8 @@ pub(super) async fn sign_out(
     Ok(response)
 }
 
-fn show(
+/// The form; `pages/code.rs` sends people back here when it waited for too long.
+pub(super) fn show(
     headers: &HeaderMap,
     status: StatusCode,
     next: &str,

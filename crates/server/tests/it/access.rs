@@ -140,6 +140,10 @@ fn outcome(answer: &Answer) -> &'static str {
 fn body(rule: &Rule) -> Option<String> {
     let body = match (rule.method, rule.path) {
         ("POST", "/api/v1/session") => r#"{"username":"nobody","password":"x"}"#,
+        ("POST", "/api/v1/session/code" | "/api/v1/session/step-up" | "/api/v1/factors/totp/confirm") => {
+            r#"{"code":"000000"}"#
+        }
+        ("POST", "/api/v1/factors/totp") => r#"{"password":"x"}"#,
         ("POST", "/api/v1/users") => r#"{"username":"victim","display_name":"V","roles":["viewer"]}"#,
         ("PATCH", _) => r#"{"display_name":"Victim"}"#,
         ("PUT", _) => r#"{"access":"view"}"#,

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use trading::accounts::NewAccount;
 use trading::{Gateway, Mode, OrderLimits, PaperSettings, PaperVenue};
-use vault::SigningKey;
+use vault::{MASTER_KEY_FILE, MasterKey, SigningKey, Vault};
 
 pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
 
@@ -35,6 +35,7 @@ pub(crate) struct Desk {
     pub paper: AccountId,
     pub other: AccountId,
     pub stop: CancellationToken,
+    pub db: Database,
     feed: Feed,
     _home: TempDir,
 }
@@ -48,6 +49,15 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// A cookie that came with it, as it is sent back.
+    pub(crate) fn cookie(&self, name: &str) -> String {
+        let lines = self.headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let found = lines
+            .filter_map(|line| line.split(';').next())
+            .find(|pair| pair.split_once('=').is_some_and(|(one, value)| one == name && !value.is_empty()));
+        found.unwrap_or_else(|| panic!("no cookie {name}: {}", self.text)).to_owned()
+    }
+
     /// The problem's code, or nothing.
     pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
@@ -61,7 +71,9 @@ impl Desk {
         let signing = SigningKey::open_or_create(home.path()).expect("a signing key");
         let url = format!("sqlite:{}", home.path().join("stockade.db").display());
         let db = Database::open(&url, Some(Arc::new(Chain::new(signing.clone())))).await.expect("a database");
-        let identity = Identity::new(db.clone(), clock.clone(), Hashing::weak_for_tests());
+        let master = MasterKey::open_or_create(&home.path().join(MASTER_KEY_FILE)).expect("a master key");
+        let vault = Vault::open(db.clone(), master, clock.now()).await.expect("a vault");
+        let identity = Identity::new(db.clone(), vault, clock.clone(), Hashing::weak_for_tests());
         let stop = CancellationToken::new();
         let market = Market::new(market::Settings::new(vec![instrument()]), clock.clone());
         let mut feed = market.feed("test");
@@ -95,14 +107,14 @@ impl Desk {
             gateway,
             market,
             identity: identity.clone(),
-            db,
+            db: db.clone(),
             audit_key: signing.public_key(),
             anchors: Anchors::new(home.path().join(ANCHORS_FILE)),
             clock,
             public_url: "https://desk.test".to_owned(),
             stop: stop.clone(),
         });
-        let mut desk = Self { app, identity, paper, other, stop, feed, _home: home };
+        let mut desk = Self { app, identity, paper, other, stop, db, feed, _home: home };
         desk.quote("100", "101");
         desk
     }
@@ -147,8 +159,7 @@ impl Desk {
         let body = format!(r#"{{"username":"{username}","password":"{PASSWORD}"}}"#);
         let answer = self.ask("POST", "/api/v1/session", None, Some(&body)).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-        let cookie = answer.headers[SET_COOKIE].to_str().expect("text");
-        cookie.split(';').next().expect("the first part").to_owned()
+        answer.cookie("__Host-session")
     }
 
     pub(crate) async fn ask(

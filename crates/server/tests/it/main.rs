@@ -1,7 +1,10 @@
 //! The server over a real desk: a database in a temporary folder, a paper venue, a gateway, prices from a feed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod access;
 mod desk;
 mod document;
+mod factors;
 mod requests;
 mod stream;
