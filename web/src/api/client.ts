@@ -18,6 +18,29 @@ export class ProblemError extends Error {
   }
 }
 
+let cookie: Promise<unknown> = Promise.resolve();
+
+/** Asks for something that is answered with another cookie of the session, such as stepping up. */
+export function replacingCookie<T>(asked: Promise<T>): Promise<T> {
+  cookie = asked.catch(() => undefined);
+  return asked;
+}
+
+/**
+ * Sends a request, and once more when it may have met its session under another cookie on the way.
+ *
+ * The old cookie is dead the moment the new one is made, so a request that was under way is refused: unread, so asking
+ * again does nothing twice. Also when another tab did it.
+ */
+async function send(request: Request): Promise<Response> {
+  const again = request.clone();
+  // Looked up on each call, so that nothing is bound to the window before it is needed.
+  const response = await globalThis.fetch(request);
+  if (response.status !== 401) return response;
+  await cookie;
+  return globalThis.fetch(again);
+}
+
 let sessionEnded = () => {};
 
 /** Calls back whenever the server says that nobody is signed in any more. */
@@ -29,8 +52,7 @@ export function whenSessionEnds(act: () => void): void {
 export const api = createClient<paths>({
   baseUrl: globalThis.location?.origin ?? "",
   credentials: "same-origin",
-  // Looked up on each call, so that nothing is bound to the window before it is needed.
-  fetch: (request) => globalThis.fetch(request),
+  fetch: send,
 });
 
 api.use({

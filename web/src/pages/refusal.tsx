@@ -17,6 +17,11 @@ export function Refusal({ problem, title }: { problem: Problem; title?: string }
   return (
     <Notice tone="bad" urgent title={title ?? problem.title}>
       <p>{problem.detail}</p>
+      {problem.code === "factor_needed" && (
+        <a href="/security" className="font-semibold text-accent underline underline-offset-2">
+          Set up a second factor
+        </a>
+      )}
       {numbers.length > 0 && <p className="mt-1 text-xs">{numbers.join(" · ")}</p>}
       {problem.errors?.map((one) => (
         <p key={one.field + one.code} className="mt-1 text-xs">

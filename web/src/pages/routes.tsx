@@ -70,6 +70,12 @@ const users = createRoute({
   component: lazyRouteComponent(() => import("./identity/users"), "Users"),
 });
 
+const security = createRoute({
+  getParentRoute: () => root,
+  path: "/security",
+  component: lazyRouteComponent(() => import("./identity/security"), "Security"),
+});
+
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
@@ -94,7 +100,7 @@ export const client = new QueryClient({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([desk, orders, users, audit, about]),
+  routeTree: root.addChildren([desk, orders, users, security, audit, about]),
   context: { client },
   defaultErrorComponent: Broken,
   defaultNotFoundComponent: NotFound,

@@ -1,4 +1,4 @@
-import { Link, type LinkProps, Outlet, useLocation } from "@tanstack/react-router";
+import { Link, type LinkProps, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useEffect } from "react";
 import { signInUrl, signOut } from "../../api/client";
 import { stream } from "../../live/desk";
@@ -19,6 +19,7 @@ import {
 } from "../../ui/icons";
 import { Menu, MenuItem, MenuLabel } from "../../ui/menu";
 import { chooseTheme, useTheme } from "../../ui/theme";
+import { StepUpDialog } from "../identity/step-up-dialog";
 import { useAccount, useChooseAccount, useMay, useSession } from "../session";
 import { OrderNews } from "../trading/order-news";
 import { ModeBadge } from "./mode";
@@ -28,6 +29,7 @@ const TITLES: Record<string, string> = {
   "/": "Desk",
   "/orders": "Orders",
   "/users": "Users",
+  "/security": "Security",
   "/audit": "Audit log",
   "/about": "About",
 };
@@ -81,6 +83,7 @@ export function Frame() {
       </main>
       <Navigation className="fixed inset-x-0 bottom-0 z-30 justify-around border-t border-line bg-panel pb-[env(safe-area-inset-bottom)] md:hidden" />
       {account && mayOrders && <OrderNews account={account} />}
+      <StepUpDialog />
     </div>
   );
 }
@@ -169,6 +172,7 @@ function ThemeButton() {
 
 function PersonMenu() {
   const { user } = useSession();
+  const navigate = useNavigate();
   return (
     <Menu
       label={`${user.display_name}: menu`}
@@ -183,6 +187,7 @@ function PersonMenu() {
         <b className="block font-semibold text-ink">{user.display_name}</b>
         {user.username} · {user.roles.join(", ").replaceAll("_", " ")}
       </MenuLabel>
+      <MenuItem onSelect={() => void navigate({ to: "/security" })}>Security</MenuItem>
       <MenuItem onSelect={() => chooseTheme("system")}>Theme as the system says</MenuItem>
       <MenuItem onSelect={() => void signOut()}>Sign out</MenuItem>
     </Menu>
