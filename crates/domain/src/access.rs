@@ -81,6 +81,14 @@ named! {
     OrdersView = "orders.view", "See orders and fills of granted accounts";
     OrdersPlace = "orders.place", "Place orders on accounts granted for trading";
     OrdersCancel = "orders.cancel", "Cancel orders on accounts granted for trading";
+    OrdersResolve = "orders.resolve", "Decide about orders whose outcome is not known; compare an account with its broker";
+    OrdersApprove = "orders.approve", "Agree, as a second person, to what others ask for";
+    KillEngage = "kill.engage", "Pull the kill switch of an account granted for trading, or one's own";
+    KillDesk = "kill.desk", "Pull the kill switch of the whole desk and of other people";
+    KillRearm = "kill.rearm", "Release a kill switch";
+    LimitsManage = "limits.manage", "Set risk limits";
+    BooksManage = "books.manage", "Open and close books, and move money and units between them";
+    LiveSwitch = "accounts.live", "Switch real money on and off";
     UsersView = "users.view", "See people, their roles and grants";
     UsersManage = "users.manage", "Create, rename, disable and invite people";
     RolesAssign = "roles.assign", "Give and take roles, up to one's own";
@@ -100,7 +108,13 @@ impl Permission {
     pub fn needs_access(self) -> Option<Access> {
         match self {
             Self::AccountsView | Self::OrdersView => Some(Access::View),
-            Self::OrdersPlace | Self::OrdersCancel => Some(Access::Trade),
+            Self::OrdersPlace
+            | Self::OrdersCancel
+            | Self::OrdersResolve
+            | Self::OrdersApprove
+            | Self::KillEngage
+            | Self::BooksManage => Some(Access::Trade),
+            Self::LiveSwitch => Some(Access::Manage),
             _ => None,
         }
     }
@@ -168,6 +182,14 @@ impl Role {
                 OrdersView,
                 OrdersPlace,
                 OrdersCancel,
+                OrdersResolve,
+                OrdersApprove,
+                KillEngage,
+                KillDesk,
+                KillRearm,
+                LimitsManage,
+                BooksManage,
+                LiveSwitch,
                 UsersView,
                 UsersManage,
                 RolesAssign,
@@ -183,11 +205,17 @@ impl Role {
                 OrdersView,
                 OrdersPlace,
                 OrdersCancel,
+                OrdersResolve,
+                OrdersApprove,
+                KillEngage,
+                KillDesk,
+                LimitsManage,
+                BooksManage,
                 UsersView,
                 AuditView,
                 SystemView,
             ],
-            Self::Trader => &[MarketView, AccountsView, OrdersView, OrdersPlace, OrdersCancel],
+            Self::Trader => &[MarketView, AccountsView, OrdersView, OrdersPlace, OrdersCancel, KillEngage],
             Self::Analyst | Self::Viewer => &[MarketView, AccountsView, OrdersView],
             Self::Auditor => &[
                 MarketView,
