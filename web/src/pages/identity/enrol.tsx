@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { answer, api, problemOf, replacingCookie } from "../../api/client";
 import type { Enrolment } from "../../api/types";
 import { Button, Field } from "../../ui/controls";
@@ -24,19 +24,28 @@ const WORDS = {
 export function Enrol({ onClose, returnTo }: { onClose(): void; returnTo(): HTMLElement | null }) {
   const [at, setAt] = useState<Step>({ step: "password" });
   const [title, description] = WORDS[at.step];
+  const content = useRef<HTMLDivElement>(null);
+  // What had the focus is gone with its step; the dialog itself sees only to the first one.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the step is what it happens for
+  useEffect(
+    () => content.current?.querySelector<HTMLElement>("[data-first-focus]")?.focus(),
+    [at.step],
+  );
   return (
     <Dialog open onClose={onClose} returnTo={returnTo} title={title} description={description}>
-      {at.step === "password" && (
-        <Password onRight={(enrolment) => setAt({ step: "scan", enrolment })} />
-      )}
-      {at.step === "scan" && (
-        <Scan
-          enrolment={at.enrolment}
-          onRight={(codes) => setAt({ step: "codes", codes })}
-          onOver={() => setAt({ step: "password" })}
-        />
-      )}
-      {at.step === "codes" && <RecoveryCodes codes={at.codes} onDone={onClose} />}
+      <div ref={content}>
+        {at.step === "password" && (
+          <Password onRight={(enrolment) => setAt({ step: "scan", enrolment })} />
+        )}
+        {at.step === "scan" && (
+          <Scan
+            enrolment={at.enrolment}
+            onRight={(codes) => setAt({ step: "codes", codes })}
+            onOver={() => setAt({ step: "password" })}
+          />
+        )}
+        {at.step === "codes" && <RecoveryCodes codes={at.codes} onDone={onClose} />}
+      </div>
     </Dialog>
   );
 }

@@ -22,6 +22,8 @@ export function RecoveryCodes({ codes, onDone }: { codes: readonly string[]; onD
       </Notice>
       <ol
         aria-label="Recovery codes"
+        data-first-focus
+        tabIndex={-1}
         className="grid grid-cols-1 gap-x-6 gap-y-1 rounded-md border border-line bg-ground px-4 py-3 font-mono text-sm sm:grid-cols-2"
       >
         {codes.map((code) => (
@@ -34,7 +36,7 @@ export function RecoveryCodes({ codes, onDone }: { codes: readonly string[]; onD
         Stockade, {location.host}: {user.username}, {dateTime(made)}
       </p>
       <div className="flex flex-wrap gap-2 print:hidden">
-        <Button data-first-focus onClick={() => void copy()}>
+        <Button onClick={() => void copy()}>
           {copied ? <Check /> : <Copy />} {copied ? "Copied" : "Copy"}
         </Button>
         <Button onClick={() => print()}>Print</Button>
