@@ -8,4 +8,5 @@ mod running;
 mod first_day;
 mod full_disk;
 mod kill;
+mod lost_factor;
 mod tamper;
