@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    Fill, Money, Order, OrderClass, OrderEvent, OrderKind, Price, Quantity, Reason, Side, Symbol, TimeInForce,
-    Timestamp, Trail,
+    Fill, Money, Order, OrderClass, OrderEvent, OrderKind, Price, Quantity, Reason, Side, Symbol,
+    TimeInForce, Timestamp, Trail,
 };
 use tokio::sync::mpsc;
 
@@ -203,6 +203,10 @@ pub struct Execution {
     pub client_order_id: String,
     /// The broker's id of the order.
     pub broker_order_id: String,
+    /// Of what.
+    pub symbol: Symbol,
+    /// Bought or sold.
+    pub side: Side,
     /// What happened: filled, corrected or busted.
     pub event: OrderEvent,
 }

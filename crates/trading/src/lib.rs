@@ -20,9 +20,12 @@ pub mod accounts;
 mod broker;
 
 pub mod risk;
+pub mod scope;
 
 mod book;
 mod store;
+
+mod core;
 
 mod gateway;
 mod router;
@@ -32,9 +35,14 @@ mod venue;
 pub use accounts::{Account, AccountState, Blind, Holding, Mode};
 pub use broker::{
     Balances, Broker, BrokerEvent, BrokerOrder, BrokerStatus, BrokerUnreachable, CancelFailure, Execution,
-    SubmitFailure,
+    Profile, Refusal, SubmitFailure, Terms, Way,
 };
-pub use gateway::{CancelError, Gateway, Parts, Preview, StartError, SubmitError, Submitted, TradingEvent};
+pub use core::{Amendment, Choice, HeadRoom, Kill, Priority, Unknown};
+pub use gateway::{
+    AmendError, CancelError, CommandError, Gateway, Parts, Preview, StartError, SubmitError, Submitted,
+    TradingEvent,
+};
 pub use risk::{Check, OrderLimits, Rule};
-pub use store::{BookedFill, FillFilter, JournalRow, OrderFilter, OrderScope};
+pub use scope::{Scope, Scopes};
+pub use store::{BookedFill, BookingKind, FillFilter, Flow, FlowKind, JournalRow, OrderFilter, OrderScope};
 pub use venue::{PaperSettings, PaperVenue};

@@ -1,0 +1,132 @@
+//! Taking an account over at start: what it was comes out of the journal, and what limits reckon with comes back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use domain::{BookId, CostMethod, Money, OrderId, Quantity, Side, Status, UserId};
+use storage::{StorageError, Tx};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{COMMANDS, Desk, Shared};
+use crate::accounts::{Account, Blind};
+use crate::book::{Book, BookKey, Holdings};
+use crate::broker::Broker;
+use crate::core::{Config, Core, Known, scopes_of};
+use crate::risk::Hold;
+use crate::router;
+use crate::scope::Scope;
+use crate::store;
+
+/// Takes an account over and starts its router, which ends with `stop`.
+pub(super) async fn open(
+    shared: &Arc<Shared>,
+    account: Account,
+    broker: Arc<dyn Broker>,
+    jitter: u64,
+    stop: &CancellationToken,
+) -> Result<Arc<Desk>, StorageError> {
+    let id = account.id;
+    let epoch =
+        shared.db.write(move |tx: &mut Tx| Box::pin(async move { store::next_epoch(tx, id).await })).await?;
+    let now = shared.clock.now();
+    let known = read(shared, &account).await?;
+    {
+        let mut ledger = shared.ledger();
+        for live in known.book.open().filter(|live| live.order.status != Status::Held) {
+            let (order, price) = (&live.order, live.reserve_price);
+            let counts = order.provenance.leg.is_none();
+            ledger.hold(Hold { counts, ..Hold::of(order, &scopes_of(order), price) });
+        }
+    }
+    let config =
+        Config { limits: shared.terms.clone(), tick: shared.tick, seed: jitter ^ id.0.as_u64_pair().1 };
+    let core = Core::new(account, broker.profile().clone(), config, known, now);
+    let (commands, inbox) = mpsc::channel(COMMANDS);
+    let desk = Arc::new(Desk::new(core, broker, epoch, commands));
+    tokio::spawn(router::run(shared.clone(), desk.clone(), inbox, stop.clone()));
+    Ok(desk)
+}
+
+/// Reads what is stored of an account.
+async fn read(shared: &Shared, account: &Account) -> Result<Known, StorageError> {
+    let id = account.id;
+    let mut connection = shared.db.read().await?;
+    let books: Vec<(BookId, CostMethod)> = store::books(&mut connection, id).await?;
+    let methods: BTreeMap<BookKey, CostMethod> =
+        books.iter().map(|(book, method)| (Some(*book), *method)).collect();
+    let folded = {
+        let mut carry =
+            |book: BookKey, author: &store::Author, symbol: &domain::Symbol, fill: &domain::PositionFill| {
+                let user = author.submitted_by.parse::<UserId>().ok().map(Scope::User);
+                let strategy = author.strategy.clone().map(Scope::Strategy);
+                let scopes: Vec<Scope> = [Scope::Desk, Scope::Account(id)]
+                    .into_iter()
+                    .chain(book.map(Scope::Book))
+                    .chain(user)
+                    .chain(strategy)
+                    .collect();
+                let signed: Quantity = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
+                shared.ledger().carry(&scopes, symbol, signed, fill.cash(), fill.at);
+            };
+        store::fold_fills(&mut connection, id, account.cost_method, &methods, &mut carry).await?
+    };
+    let open = store::load_open(&mut connection, id).await?;
+    let opening_cash = store::opening_cash(&mut connection, id).await?;
+    let flows = store::flows(&mut connection, id).await?;
+
+    // Cash is what there was at first, what came and went, and what fills did to it.
+    let mut own: BTreeMap<BookKey, Holdings> = books
+        .iter()
+        .map(|(book, method)| (Some(*book), Holdings::new(*method, Money::ZERO)))
+        .chain([(None, Holdings::new(account.cost_method, opening_cash.unwrap_or_default()))])
+        .collect();
+    for (key, (positions, cash)) in folded.books {
+        let key = if own.contains_key(&key) { key } else { None };
+        if let Some(holdings) = own.get_mut(&key) {
+            holdings.cash += cash;
+            holdings.positions.extend(positions);
+        }
+    }
+    for flow in &flows {
+        let key = if own.contains_key(&flow.book) { flow.book } else { None };
+        if let Some(holdings) = own.get_mut(&key) {
+            holdings.cash += flow.amount;
+        }
+    }
+    let cash = own.values().map(|holdings| holdings.cash).fold(Money::ZERO, |all, cash| all + cash);
+    let mut whole = Holdings::new(account.cost_method, cash);
+    whole.positions = folded.positions;
+
+    let mut book = Book::new(whole, own);
+    book.fills = folded.last_seq;
+    book.flows = flows.last().map_or(0, |flow| flow.seq);
+    book.flowed =
+        flows.iter().filter(|flow| flow.kind.is_external()).fold(Money::ZERO, |all, flow| all + flow.amount);
+    book.blind = Some(Blind { since: shared.clock.now(), reason: "the desk is starting".into() });
+    let groups: BTreeSet<OrderId> = open
+        .iter()
+        .flat_map(|live| {
+            let main = live.order.provenance.parent.unwrap_or(live.order.id);
+            [Some(main), live.order.provenance.replaces]
+        })
+        .flatten()
+        .collect();
+    for live in open {
+        let (id, unsent) = (live.order.id, live.order.status == Status::Accepted);
+        book.put(live);
+        if unsent {
+            book.queue(id);
+        }
+    }
+    // Orders at their end that those still open belong with.
+    for main in groups {
+        for live in store::load_group(&mut connection, main).await? {
+            if book.get(live.order.id).is_none() {
+                book.put(live);
+            }
+        }
+    }
+    let kills = store::kills(&mut connection).await?;
+    Ok(Known { book, opening_cash, newest_fill: folded.newest, kills })
+}
