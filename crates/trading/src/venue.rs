@@ -15,6 +15,9 @@ mod random;
 mod settings;
 mod store;
 
+#[cfg(test)]
+mod drills;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::book::View;
 pub use self::calendar::{Calendar, Hours};
 pub use self::exchange::NoSuchExecution;
-pub(crate) use self::exchange::{Batch, Exchange};
+pub(crate) use self::exchange::{Batch, Exchange, Rows, Stored};
 pub(crate) use self::misbehave::{Asked, Fate, Mischief};
 pub use self::settings::{Class, Fees, Latency, Misbehave, PaperSettings, Rules, Short, Slippage};
 use crate::broker::{
@@ -583,17 +586,19 @@ struct PaperAccount {
 }
 
 impl PaperAccount {
-    /// Sends a request and waits for its answer, so long as the venue may take.
+    /// Sends a request and waits for its answer, each as long as the venue may take.
     async fn ask<E, T>(
         &self,
         request: impl FnOnce(Reply<E, T>) -> Request,
         not_reached: fn(String) -> E,
         lost: fn(String) -> E,
     ) -> Result<T, E> {
+        let within = self.venue.answer_within;
         let (reply, answer) = oneshot::channel();
-        let full = |_| not_reached("the paper venue takes no requests".to_owned());
-        self.venue.requests.try_send(request(reply)).map_err(full)?;
-        match tokio::time::timeout(self.venue.answer_within, answer).await {
+        let closed = || not_reached("the paper venue takes no requests".to_owned());
+        let place = tokio::time::timeout(within, self.venue.requests.reserve()).await;
+        place.map_err(|_| closed())?.map_err(|_| closed())?.send(request(reply));
+        match tokio::time::timeout(within, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(lost("the connection to the paper venue was lost".to_owned())),
             Err(_) => Err(lost("the paper venue did not answer in time".to_owned())),

@@ -2,8 +2,8 @@
 //! to tell come out. The same input gives the same output.
 //!
 //! The way of an order: [`taking`] checks it and puts it on its way; when its latency is over it arrives in the book;
-//! [`filling`] lets it meet the market until it is filled, canceled, replaced or out of time. [`restoring`] builds
-//! the exchange again from what was stored.
+//! [`filling`] lets it meet the market until it is filled, canceled, replaced or out of time. [`asking`] answers
+//! questions; [`restoring`] builds the exchange again from what was stored.
 //!
 //! How it fills:
 //!
@@ -20,6 +20,7 @@
 //! - Outside its hours and while its symbol is halted, an order rests. When trading begins again it takes the price
 //!   there is, like a new one.
 
+mod asking;
 mod filling;
 mod restoring;
 mod taking;
@@ -27,7 +28,7 @@ mod taking;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod stories;
+pub(crate) mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +43,7 @@ use super::book::Book;
 use super::calendar::Session;
 use super::order::{Report, VenueOrder, VenueStatus, order_id, order_of};
 use super::settings::{PaperSettings, Rules};
-use crate::broker::{Balances, BrokerEvent, BrokerOrder, CancelFailure, Execution, Refusal, SubmitFailure};
+use crate::broker::{BrokerEvent, CancelFailure, Refusal, SubmitFailure};
 pub(crate) use restoring::{Rows, Stored};
 
 /// The paper venue without I/O. Time is passed in and does not go back: an earlier one counts as the latest known.
@@ -246,28 +247,6 @@ impl Exchange {
         now: Timestamp,
     ) -> Result<(), NoSuchExecution> {
         self.amend(account, execution_id, Some((price, quantity)), now)
-    }
-
-    /// An order by the id that it was placed with.
-    pub(crate) fn find(&self, account: AccountId, client_order_id: &str) -> Option<BrokerOrder> {
-        self.lookup(account, client_order_id).map(VenueOrder::as_broker_order)
-    }
-
-    /// The open orders of an account, oldest first.
-    pub(crate) fn open_orders(&self, account: AccountId) -> Vec<BrokerOrder> {
-        let open = self.accounts.get(&account).into_iter().flat_map(|account| &account.open);
-        open.filter_map(|seq| self.orders.get(seq)).map(VenueOrder::as_broker_order).collect()
-    }
-
-    /// Executions, corrections and busts of an account since a moment, oldest first.
-    pub(crate) fn executions(&self, account: AccountId, since: Timestamp) -> Vec<Execution> {
-        let reports = self.accounts.get(&account).into_iter().flat_map(|account| &account.reports);
-        reports.filter(|report| report.at >= since).map(Report::as_execution).collect()
-    }
-
-    /// What an account has.
-    pub(crate) fn balances(&self, account: AccountId) -> Balances {
-        self.accounts.get(&account).map(Account::balances).unwrap_or_default()
     }
 
     /// What happened since the last time this was called.

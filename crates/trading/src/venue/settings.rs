@@ -45,8 +45,8 @@ impl Default for PaperSettings {
             refuse_self_cross: false,
             settle_window: Duration::from_secs(2),
             answer_within: Duration::from_secs(5),
-            requests_per_minute: 12_000,
-            burst: 1_000,
+            requests_per_minute: 1_200_000,
+            burst: 20_000,
             seed: 1,
             misbehave: Misbehave::default(),
         }

@@ -47,6 +47,7 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Stores a batch.
+    #[allow(dead_code, reason = "for who has no file")]
     pub(crate) fn apply(&mut self, rows: Rows) {
         self.accounts.extend(rows.accounts);
         self.positions.extend(rows.positions.into_iter().map(|(id, symbol, held)| ((id, symbol), held)));
@@ -96,11 +97,6 @@ impl Exchange {
     pub(crate) fn see(&mut self, view: View) {
         let book = self.book_of(&view.symbol);
         self.books[book].view = view;
-    }
-
-    /// The market as the exchange sees it, by symbol.
-    pub(crate) fn views(&self) -> Vec<View> {
-        self.symbols.values().map(|book| self.books[*book].view.clone()).collect()
     }
 
     fn put_back(&mut self, order: VenueOrder) {

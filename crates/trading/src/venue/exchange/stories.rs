@@ -14,15 +14,15 @@ use crate::venue::calendar::{Calendar, Hours};
 use crate::venue::settings::{Class, Fees, Latency, PaperSettings, Rules, Short, Slippage};
 
 /// An exchange that tests talk to in words, with an account that has 1,000,000 and may sell short.
-pub(super) struct Stage {
-    pub(super) exchange: Exchange,
-    pub(super) stored: Stored,
-    pub(super) now: Timestamp,
-    pub(super) orders: BTreeMap<u64, Order>,
-    pub(super) seen: Vec<String>,
+pub(crate) struct Stage {
+    pub(crate) exchange: Exchange,
+    pub(crate) stored: Stored,
+    pub(crate) now: Timestamp,
+    pub(crate) orders: BTreeMap<u64, Order>,
+    pub(crate) seen: Vec<String>,
 }
 
-pub(super) fn generous() -> PaperSettings {
+pub(crate) fn generous() -> PaperSettings {
     PaperSettings {
         rules: Rules { fees: Fees::basis_points(Decimal::ZERO), ..Rules::default() },
         short: Short { allowed: true, ..Short::default() },
@@ -30,11 +30,11 @@ pub(super) fn generous() -> PaperSettings {
     }
 }
 
-pub(super) fn account(number: u64) -> AccountId {
+pub(crate) fn account(number: u64) -> AccountId {
     format!("00000000-0000-0000-0001-{number:012}").parse().unwrap()
 }
 
-pub(super) fn instrument(symbol: &str) -> Instrument {
+pub(crate) fn instrument(symbol: &str) -> Instrument {
     Instrument {
         symbol: symbol.parse().unwrap(),
         base: symbol.to_owned(),
@@ -45,13 +45,13 @@ pub(super) fn instrument(symbol: &str) -> Instrument {
 }
 
 /// A new simple order; its number makes its id.
-pub(super) fn order(number: u64, account: AccountId, request: OrderRequest, quantity: Quantity) -> Order {
+pub(crate) fn order(number: u64, account: AccountId, request: OrderRequest, quantity: Quantity) -> Order {
     let id: OrderId = format!("00000000-0000-0000-0000-{number:012}").parse().unwrap();
     Order::accepted(id, account, request, quantity, Provenance::of("tester"), Timestamp::UNIX_EPOCH)
 }
 
 impl Stage {
-    pub(super) fn new(settings: PaperSettings, now: Timestamp) -> Self {
+    pub(crate) fn new(settings: PaperSettings, now: Timestamp) -> Self {
         let mut exchange = Exchange::new(settings, 1);
         exchange.list(instrument("BTC-USD"));
         for number in 1..=3 {
@@ -65,7 +65,7 @@ impl Stage {
     }
 
     /// Stores and notes what happened.
-    pub(super) fn store(&mut self) {
+    pub(crate) fn store(&mut self) {
         let batch = self.exchange.drain();
         self.stored.apply(Rows::clone(&batch.rows));
         for (_, event) in batch.told {
@@ -93,7 +93,7 @@ impl Stage {
         self.seen.push(text);
     }
 
-    pub(super) fn tell(&mut self, line: &str) {
+    pub(crate) fn tell(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
         let symbol: Symbol = "BTC-USD".parse().unwrap();
         let size = |at: usize| words[at].parse::<Quantity>().unwrap();
@@ -180,7 +180,7 @@ impl Stage {
     }
 
     /// The exchange stops, and goes on from what was stored.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let (settings, views) = (self.exchange.settings.clone(), self.exchange.views());
         let mut again = Exchange::restore(settings, 1, &self.stored, self.now);
         views.into_iter().for_each(|view| again.see(view));
