@@ -179,7 +179,8 @@ pub fn assess(
     };
     let request = ask.request;
     let mut checks = std::mem::take(&mut assessment.checks);
-    let known = Check::new(Rule::Symbol, "symbol", facts.instrument.is_some()).with_value(request.symbol.as_str());
+    let known =
+        Check::new(Rule::Symbol, "symbol", facts.instrument.is_some()).with_value(request.symbol.as_str());
     checks.push(known);
     let limits = limits.in_force(ask.scopes);
     if let Some(instrument) = facts.instrument

@@ -214,15 +214,28 @@ mod tests {
             let text = format!("{kind}/{id}");
             let scope: Scope = text.parse().unwrap();
             assert_eq!((scope.kind(), scope.id()), (kind, id.to_string()));
-            assert_eq!(serde_json::from_str::<Scope>(&serde_json::to_string(&scope).unwrap()).unwrap(), scope);
+            assert_eq!(
+                serde_json::from_str::<Scope>(&serde_json::to_string(&scope).unwrap()).unwrap(),
+                scope
+            );
         }
     }
 
     #[test]
     fn what_names_nothing_is_refused() {
-        for bad in
-            ["", "desk/", "desk/x", "user", "user/", "user/7", "strategy/", "strategy/a b", "team/a", "bot/ü", "/"]
-        {
+        for bad in [
+            "",
+            "desk/",
+            "desk/x",
+            "user",
+            "user/",
+            "user/7",
+            "strategy/",
+            "strategy/a b",
+            "team/a",
+            "bot/ü",
+            "/",
+        ] {
             assert!(bad.parse::<Scope>().is_err(), "{bad:?} was read");
         }
         assert!(format!("key/{}", "x".repeat(65)).parse::<Scope>().is_err());

@@ -1,7 +1,8 @@
 //! Whether a request makes sense by itself: which fields each kind, class and time in force needs and forbids.
 
 use domain::{
-    Decimal, Instrument, Money, OrderClass, OrderKind, OrderRequest, Price, Quantity, Size, TimeInForce, Trail,
+    Decimal, Instrument, Money, OrderClass, OrderKind, OrderRequest, Price, Quantity, Size, TimeInForce,
+    Trail,
 };
 
 use super::check::Check;
@@ -14,7 +15,11 @@ const MOST: u64 = 1_000_000_000;
 const MOST_NOTIONAL: u64 = 1_000_000_000_000_000;
 
 /// Everything but the market, until the first thing that is wrong.
-pub(super) fn check(request: &OrderRequest, instrument: &Instrument, checks: &mut Vec<Check>) -> Result<(), Check> {
+pub(super) fn check(
+    request: &OrderRequest,
+    instrument: &Instrument,
+    checks: &mut Vec<Check>,
+) -> Result<(), Check> {
     if let Some(strategy) = &request.strategy
         && !is_label(strategy)
     {
@@ -61,7 +66,9 @@ fn notional(notional: Money) -> Result<Check, Check> {
     } else {
         return Ok(Check::new(Rule::NotionalInvalid, "notional", true).with_value(notional));
     };
-    Err(Check::refused(Rule::NotionalInvalid, "notional", said).with_limit(most).with_value(notional.to_string().as_str()))
+    Err(Check::refused(Rule::NotionalInvalid, "notional", said)
+        .with_limit(most)
+        .with_value(notional.to_string().as_str()))
 }
 
 /// Limit price, stop price and trail are there exactly where the order type has them.
@@ -69,8 +76,20 @@ fn fields(request: &OrderRequest) -> Result<(), Check> {
     let kind = request.kind;
     let trails = kind == OrderKind::TrailingStop;
     let wanted = [
-        ("limit_price", request.limit_price.is_some(), kind.has_limit(), Rule::PriceRequired, Rule::PriceNotAllowed),
-        ("stop_price", request.stop_price.is_some(), kind.has_stop(), Rule::StopRequired, Rule::StopNotAllowed),
+        (
+            "limit_price",
+            request.limit_price.is_some(),
+            kind.has_limit(),
+            Rule::PriceRequired,
+            Rule::PriceNotAllowed,
+        ),
+        (
+            "stop_price",
+            request.stop_price.is_some(),
+            kind.has_stop(),
+            Rule::StopRequired,
+            Rule::StopNotAllowed,
+        ),
         ("trail", request.trail.is_some(), trails, Rule::TrailRequired, Rule::TrailNotAllowed),
     ];
     for (field, given, needed, missing, out_of_place) in wanted {
@@ -102,10 +121,12 @@ fn prices(request: &OrderRequest, instrument: &Instrument) -> Result<(), Check> 
     }
     match request.trail {
         None => Ok(()),
-        Some(Trail::Price(distance)) => price("trail", distance, instrument)
-            .map_err(|check| Check::refused(Rule::TrailInvalid, "trail", check.detail()).with_value(distance)),
+        Some(Trail::Price(distance)) => price("trail", distance, instrument).map_err(|check| {
+            Check::refused(Rule::TrailInvalid, "trail", check.detail()).with_value(distance)
+        }),
         Some(Trail::Percent(percent)) => {
-            let good = percent > Decimal::ZERO && percent < Decimal::ONE_HUNDRED && percent.normalize().scale() <= 4;
+            let good =
+                percent > Decimal::ZERO && percent < Decimal::ONE_HUNDRED && percent.normalize().scale() <= 4;
             let refuse = || {
                 let said = "A trail in per cent is above 0 and below 100, with at most four decimals.";
                 Check::refused(Rule::TrailInvalid, "trail", said).with_value(Quantity(percent))
@@ -138,14 +159,22 @@ fn class(request: &OrderRequest) -> Result<(), Check> {
     let legs = (request.take_profit.is_some(), request.stop_loss.is_some());
     let refuse = |rule, field, said: &str| Err(Check::refused(rule, field, said));
     match (class, legs) {
-        (OrderClass::Simple, (true, _)) => {
-            refuse(Rule::LegNotAllowed, "take_profit", "A simple order has no take-profit: it needs the class bracket or oto.")
+        (OrderClass::Simple, (true, _)) => refuse(
+            Rule::LegNotAllowed,
+            "take_profit",
+            "A simple order has no take-profit: it needs the class bracket or oto.",
+        ),
+        (OrderClass::Simple, (_, true)) => refuse(
+            Rule::LegNotAllowed,
+            "stop_loss",
+            "A simple order has no stop-loss: it needs the class bracket, oco or oto.",
+        ),
+        (OrderClass::Bracket, (false, _)) => {
+            refuse(Rule::LegRequired, "take_profit", "A bracket has a take-profit.")
         }
-        (OrderClass::Simple, (_, true)) => {
-            refuse(Rule::LegNotAllowed, "stop_loss", "A simple order has no stop-loss: it needs the class bracket, oco or oto.")
+        (OrderClass::Bracket, (_, false)) => {
+            refuse(Rule::LegRequired, "stop_loss", "A bracket has a stop-loss.")
         }
-        (OrderClass::Bracket, (false, _)) => refuse(Rule::LegRequired, "take_profit", "A bracket has a take-profit."),
-        (OrderClass::Bracket, (_, false)) => refuse(Rule::LegRequired, "stop_loss", "A bracket has a stop-loss."),
         (OrderClass::Oco, (true, _)) => {
             refuse(Rule::LegNotAllowed, "take_profit", "An OCO is its own take-profit: its limit price is.")
         }
@@ -159,9 +188,11 @@ fn class(request: &OrderRequest) -> Result<(), Check> {
         (OrderClass::Oco, _) if request.kind != OrderKind::Limit => {
             refuse(Rule::Class, "class", "An OCO is a limit order, the take-profit.")
         }
-        (OrderClass::Bracket | OrderClass::Oto, _) if request.kind == OrderKind::TrailingStop => {
-            refuse(Rule::Class, "class", "A trailing stop has no entry price that legs could be measured from.")
-        }
+        (OrderClass::Bracket | OrderClass::Oto, _) if request.kind == OrderKind::TrailingStop => refuse(
+            Rule::Class,
+            "class",
+            "A trailing stop has no entry price that legs could be measured from.",
+        ),
         _ => Ok(()),
     }
 }
@@ -171,7 +202,9 @@ fn time(request: &OrderRequest) -> Result<(), Check> {
     let (kind, time) = (request.kind, request.time_in_force);
     let lasting = matches!(time, TimeInForce::Day | TimeInForce::Gtc);
     let plain = matches!(kind, OrderKind::Market | OrderKind::Limit);
-    let refuse = |said: String| Err(Check::refused(Rule::TimeInForce, "time_in_force", said).with_value(time.as_str()));
+    let refuse = |said: String| {
+        Err(Check::refused(Rule::TimeInForce, "time_in_force", said).with_value(time.as_str()))
+    };
     if request.class != OrderClass::Simple && !lasting {
         return refuse(format!("A {} is day or gtc.", request.class));
     }

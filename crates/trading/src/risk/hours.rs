@@ -143,9 +143,15 @@ mod tests {
         for text in ["mon-sun 00:00-24:00", "mon-fri 13:30-20:00, sat 10:00-12:00", "wed 09:00-09:01"] {
             assert_eq!(hours(text).to_string(), text);
         }
-        for bad in
-            ["", "mon", "fri-mon 10:00-11:00", "mon 11:00-10:00", "mon 9:00-10:00", "mon 10:00-24:01", "mon 10:60-11:00"]
-        {
+        for bad in [
+            "",
+            "mon",
+            "fri-mon 10:00-11:00",
+            "mon 11:00-10:00",
+            "mon 9:00-10:00",
+            "mon 10:00-24:01",
+            "mon 10:60-11:00",
+        ] {
             assert!(bad.parse::<TradingHours>().is_err(), "{bad:?} was read");
         }
     }

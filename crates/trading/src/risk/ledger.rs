@@ -22,8 +22,8 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use self::counts::Counts;
-pub use self::resting::Rests;
 use self::resting::Resting;
+pub use self::resting::Rests;
 use super::limits::{Limit, LimitBook, LimitKind, LimitValue};
 use crate::scope::{Scope, Scopes};
 
@@ -559,7 +559,9 @@ impl Ledger {
 
     /// A scope in numbers.
     pub fn figures(&self, scope: &Scope, now: Timestamp) -> Figures {
-        let Some(holdings) = self.of(scope) else { return Figures::default() };
+        let Some(holdings) = self.of(scope) else {
+            return Figures { equity: scope.has_capital().then_some(Money::ZERO), ..Figures::default() };
+        };
         let money = |amount: Decimal| Money(amount.normalize());
         Figures {
             gross_exposure: money(holdings.gross()),

@@ -92,9 +92,11 @@ impl LimitKind {
             Self::OrderQuantity | Self::OrderNotional | Self::PositionQuantity | Self::PositionNotional => {
                 Form::Amount(MOST)
             }
-            Self::GrossExposure | Self::NetExposure | Self::DailyLoss | Self::Drawdown | Self::ApprovalAbove => {
-                Form::Amount(MOST)
-            }
+            Self::GrossExposure
+            | Self::NetExposure
+            | Self::DailyLoss
+            | Self::Drawdown
+            | Self::ApprovalAbove => Form::Amount(MOST),
             Self::Concentration => Form::Amount(1),
             Self::PriceCollar => Form::Amount(10),
             Self::Leverage => Form::Amount(1_000),
@@ -194,7 +196,8 @@ impl LimitValue {
 
 fn amount(text: &str, most: u64) -> Option<Decimal> {
     let amount = text.parse::<Money>().ok()?.0;
-    let good = !text.starts_with('-') && amount <= Decimal::from(most) && amount.normalize().scale() <= PLACES;
+    let good =
+        !text.starts_with('-') && amount <= Decimal::from(most) && amount.normalize().scale() <= PLACES;
     good.then_some(amount)
 }
 
@@ -277,8 +280,13 @@ impl LimitBook {
             (LimitKind::PriceCollar, LimitValue::Amount(terms.price_collar)),
             (LimitKind::QuoteAge, LimitValue::Amount(Decimal::new(age, 3))),
         ];
-        let limit =
-            |kind, value| Limit { scope: Scope::Desk, kind, value, set_by: "configuration".into(), set_at: at };
+        let limit = |kind, value| Limit {
+            scope: Scope::Desk,
+            kind,
+            value,
+            set_by: "configuration".into(),
+            set_at: at,
+        };
         for (kind, value) in configured {
             book.configured[kind as usize] = Some(Arc::new(limit(kind, value)));
         }
@@ -406,8 +414,10 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_number_is_refused_and_told_what_is() {
-        for kind in LimitKind::ALL {
-            for bad in ["", "NaN", "inf", "Infinity", "-1", "-0", "+1", "1e3", "1,5", " 1", "٣", "1.0000000001"] {
+        for kind in LimitKind::ALL.iter().filter(|kind| kind.form() != Form::Symbols) {
+            for bad in
+                ["", "NaN", "inf", "Infinity", "-1", "-0", "+1", "1e3", "1,5", " 1", "٣", "1.0000000001"]
+            {
                 let error = LimitValue::parse(*kind, bad).unwrap_err();
                 assert!(error.to_string().contains(&kind.allowed()), "{error}");
             }
@@ -437,7 +447,10 @@ mod tests {
             book.set(Limit { scope, kind, value: value(kind, text), set_by: by.into(), set_at: AT });
         }
         let winner = book.strictest(&scopes, kind).unwrap();
-        assert_eq!((&winner.scope, winner.set_by.as_ref(), winner.value.to_string().as_str()), (&user, "ben", "900"));
+        assert_eq!(
+            (&winner.scope, winner.set_by.as_ref(), winner.value.to_string().as_str()),
+            (&user, "ben", "900")
+        );
         book.remove(&user, kind);
         assert_eq!(book.strictest(&scopes, kind).unwrap().set_by.as_ref(), "configuration");
         assert_eq!(book.iter().count(), 3 + 1 + 2);

@@ -64,7 +64,8 @@ pub(super) fn price(
 fn session(request: &OrderRequest, facts: &Facts<'_>, checks: &mut Vec<Check>) {
     let at_once = matches!(request.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
     if at_once && facts.session != Session::Open {
-        let said = format!("The session is not open, and {} is filled at once or canceled.", request.time_in_force);
+        let said =
+            format!("The session is not open, and {} is filled at once or canceled.", request.time_in_force);
         checks.push(Check::refused(Rule::SessionClosed, "time_in_force", said));
     }
 }
@@ -84,10 +85,10 @@ fn market(
     let age = facts.quoted_at.map(|at| facts.now.duration_since(at).unsigned_abs());
     let seconds = age.map(|age| Decimal::new(i64::try_from(age.as_millis()).unwrap_or(i64::MAX), 3));
     let most = limit.and_then(|limit| limit.value.number());
-    let fresh = seconds.is_some_and(|seconds| {
-        facts.session == Session::Closed || most.is_none_or(|most| seconds <= most)
-    });
-    let price = facts.quote.filter(|_| fresh).and_then(touch).map(|(price, _)| price).filter(|p| p.is_positive());
+    let fresh = seconds
+        .is_some_and(|seconds| facts.session == Session::Closed || most.is_none_or(|most| seconds <= most));
+    let price =
+        facts.quote.filter(|_| fresh).and_then(touch).map(|(price, _)| price).filter(|p| p.is_positive());
     let mut check = match (price, seconds) {
         (Some(_), _) => Check::new(Rule::NoQuote, "symbol", true),
         (None, Some(_)) if fresh => {
@@ -124,7 +125,9 @@ fn stop_side(request: &OrderRequest, market: Price, checks: &mut Vec<Check>) {
 /// The limit price is compared with the market; that of a stop-limit order with its stop price, which is where the
 /// market will be then.
 fn collar(request: &OrderRequest, market: Price, limits: &InForce<'_>, checks: &mut Vec<Check>) {
-    let (Some(own), Some(limit)) = (request.limit_price, limits.strictest(LimitKind::PriceCollar)) else { return };
+    let (Some(own), Some(limit)) = (request.limit_price, limits.strictest(LimitKind::PriceCollar)) else {
+        return;
+    };
     let LimitValue::Amount(most) = limit.value else { return };
     let reference = request.stop_price.unwrap_or(market);
     // Prices of requests are bounded and on the tick, those of the market are above zero: a quotient always exists.
@@ -147,10 +150,17 @@ fn legs(request: &OrderRequest, market: Price, checks: &mut Vec<Check>) {
         let right = if above { price > entry } else { price < entry };
         let mut check = Check::new(Rule::LegSide, field, right).with_limit(entry).with_value(price);
         if !right {
-            let (word, side) = (field.split('.').next().unwrap_or(field).replace('_', "-"), if above { "above" } else { "below" });
-            check = Check::refused(Rule::LegSide, field, format!("The {word} at {price} must be {side} {entry}."))
-                .with_limit(entry)
-                .with_value(price);
+            let (word, side) = (
+                field.split('.').next().unwrap_or(field).replace('_', "-"),
+                if above { "above" } else { "below" },
+            );
+            check = Check::refused(
+                Rule::LegSide,
+                field,
+                format!("The {word} at {price} must be {side} {entry}."),
+            )
+            .with_limit(entry)
+            .with_value(price);
         }
         checks.push(check);
     };

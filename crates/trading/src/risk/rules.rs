@@ -140,7 +140,9 @@ impl Rule {
             Self::Symbol => "{value} is traded here.",
             Self::Quantity => "The quantity {value} is a multiple of {limit}.",
             Self::NoQuote => "The quote may be {limit} old; it is {value} old.",
-            Self::PriceCollar => "The limit price may be at most {limit} away from the market; it is {value} away.",
+            Self::PriceCollar => {
+                "The limit price may be at most {limit} away from the market; it is {value} away."
+            }
             Self::Notional => "One order may be worth at most {limit}; this one is worth {value}.",
             Self::OrderQuantity => "One order may have at most {limit} units; this one has {value}.",
             Self::BuyingPower => {
@@ -175,8 +177,12 @@ impl Rule {
             Self::Leverage => {
                 "Gross exposure may be at most {limit} the equity; with this and all open orders it could be {value}."
             }
-            Self::DailyLoss => "At {limit} lost since 00:00 UTC only closing orders pass; the loss is {value}.",
-            Self::Drawdown => "At {limit} below the highest profit only closing orders pass; it is {value} below.",
+            Self::DailyLoss => {
+                "At {limit} lost since 00:00 UTC only closing orders pass; the loss is {value}."
+            }
+            Self::Drawdown => {
+                "At {limit} below the highest profit only closing orders pass; it is {value} below."
+            }
             Self::OrdersPerMinute => "At most {limit} orders in 60 seconds; this would be number {value}.",
             Self::OrdersPerDay => "At most {limit} orders since 00:00 UTC; this would be number {value}.",
             Self::OpenOrders => "At most {limit} orders may be open; with this one it would be {value}.",
@@ -206,7 +212,7 @@ mod tests {
     fn every_code_is_in_the_table_once_and_explained() {
         let table = rule_table();
         for rule in Rule::ALL {
-            assert_eq!(table.matches(&format!("| `{rule}` |")).count(), 1, "{rule}");
+            assert_eq!(table.matches(&format!("\n| `{rule}` |")).count(), 1, "{rule}");
             assert!(rule.explanation().ends_with('.'), "{rule}");
             assert_eq!(rule.as_str().parse(), Ok(*rule));
         }

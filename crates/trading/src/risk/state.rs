@@ -76,7 +76,10 @@ fn note<'a>(
 }
 
 /// One limit of one scope. An order that only closes passes whatever is about state, as does one that adds nothing.
-#[expect(clippy::too_many_arguments, reason = "what all kinds are compared with; a struct would be used only here")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what all kinds are compared with; a struct would be used only here"
+)]
 fn compare(
     kind: LimitKind,
     nth: usize,
@@ -179,20 +182,27 @@ fn lists(ask: &Ask<'_>, facts: &Facts<'_>, limits: &InForce<'_>, checks: &mut Ve
 /// The order by itself.
 fn order(limits: &InForce<'_>, assessment: &Assessment, checks: &mut Vec<Check>) {
     let kinds = [
-        (Rule::Notional, LimitKind::OrderNotional, assessment.notional.0, Figure::Money as fn(Decimal) -> Figure),
+        (
+            Rule::Notional,
+            LimitKind::OrderNotional,
+            assessment.notional.0,
+            Figure::Money as fn(Decimal) -> Figure,
+        ),
         (Rule::OrderQuantity, LimitKind::OrderQuantity, assessment.quantity.0, Figure::Plain),
     ];
     for (rule, kind, value, figure) in kinds {
-        let found = limits.of(kind).filter_map(|(_, limit)| {
-            Some((limit, Found::at_most(value, limit.value.number()?, figure)))
-        });
+        let found = limits
+            .of(kind)
+            .filter_map(|(_, limit)| Some((limit, Found::at_most(value, limit.value.number()?, figure))));
         note(rule, "quantity", found, checks);
     }
     if assessment.short.is_positive()
         && let Some(limit) = limits.strictest(LimitKind::ShortSelling)
     {
         let allowed = limit.value == LimitValue::Allowed(true);
-        checks.push(Check::new(Rule::ShortSelling, "quantity", allowed).with_value(assessment.short).under(limit));
+        checks.push(
+            Check::new(Rule::ShortSelling, "quantity", allowed).with_value(assessment.short).under(limit),
+        );
     }
 }
 
@@ -206,10 +216,13 @@ fn self_cross(
 ) {
     let Some(limit) = limits.strictest(LimitKind::SelfCross) else { return };
     let request = ask.request;
-    if limit.value == LimitValue::Allowed(true) || !matches!(request.kind, OrderKind::Market | OrderKind::Limit) {
+    if limit.value == LimitValue::Allowed(true)
+        || !matches!(request.kind, OrderKind::Market | OrderKind::Limit)
+    {
         return;
     }
-    let crossed = ledger.crossed(ask.scopes, &request.symbol, request.side, assessment.worst_price, ask.replaces);
+    let crossed =
+        ledger.crossed(ask.scopes, &request.symbol, request.side, assessment.worst_price, ask.replaces);
     checks.push(match crossed {
         None => Check::new(Rule::SelfCross, "side", true).under(limit),
         Some(price) => {
