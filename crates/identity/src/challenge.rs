@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{Context, Timestamp};
+use domain::{Context, Timestamp, UserId};
 use storage::StorageError;
 use vault::{ExposeSecret as _, SecretString, crypto};
 
@@ -13,8 +13,9 @@ use crate::Identity;
 use crate::code::{self, Kind};
 use crate::error::CodeError;
 use crate::factor::failed;
-use crate::session::{self, Opening, SignedIn, authenticated, hash_of};
+use crate::session::{self, Opening, STARTED, SignedIn, authenticated, hash_of};
 use crate::store::factors;
+use crate::throttle::Guess;
 
 /// How long a code is waited for.
 pub const CHALLENGE_LIFE: Duration = Duration::from_secs(5 * 60);
@@ -51,25 +52,8 @@ impl Identity {
         code: &SecretString,
         user_agent: Option<&str>,
     ) -> Result<SignedIn, CodeError> {
-        const ACT: &str = "session.started";
         let challenge = hash_of(challenge);
-        let user = {
-            let (ctx, challenge, kind) = (ctx.clone(), challenge.clone(), Kind::of(code));
-            let counted = self.db.write(move |tx| {
-                Box::pin(async move {
-                    let user = factors::challenged(tx.sql(), &challenge, ctx.at, GUESSES).await?;
-                    let user = user.ok_or(CodeError::Over)?;
-                    let guess = code::count(tx, &ctx, user, kind, ACT).await?;
-                    if code::allowed(guess).is_ok() {
-                        factors::count_guess(tx.sql(), &challenge).await?;
-                    }
-                    Ok::<_, CodeError>((user, guess))
-                })
-            });
-            let (user, guess) = counted.await?;
-            code::allowed(guess)?;
-            user
-        };
+        let user = self.owed_by(ctx, &challenge, Kind::of(code)).await?;
         let proof = self.proof(user, code, ctx.at).await?;
 
         let token = crypto::new_token();
@@ -93,7 +77,7 @@ impl Identity {
                         Ok(Some(session::open(tx, &ctx, &opening).await?))
                     }
                     Err(reason) => {
-                        tx.record(failed(&ctx, ACT, user, reason));
+                        tx.record(failed(&ctx, STARTED, user, reason));
                         Ok(None)
                     }
                 }
@@ -104,5 +88,24 @@ impl Identity {
             token,
             authenticated: authenticated(session, asked.address, asked.request_id, asked.at),
         })
+    }
+
+    /// Who owes the code. The guess is counted, in a commit of its own, before anything is compared.
+    async fn owed_by(&self, ctx: &Context, challenge: &str, kind: Kind) -> Result<UserId, CodeError> {
+        let (ctx, challenge) = (ctx.clone(), challenge.to_owned());
+        let counted = self.db.write(move |tx| {
+            Box::pin(async move {
+                let user = factors::challenged(tx.sql(), &challenge, ctx.at, GUESSES).await?;
+                let user = user.ok_or(CodeError::Over)?;
+                let guess = code::count(tx, &ctx, user, kind, STARTED).await?;
+                if guess == Guess::Counted {
+                    factors::count_guess(tx.sql(), &challenge).await?;
+                }
+                Ok::<_, CodeError>((user, guess))
+            })
+        });
+        let (user, guess) = counted.await?;
+        code::allowed(guess)?;
+        Ok(user)
     }
 }

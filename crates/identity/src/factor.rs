@@ -5,17 +5,18 @@
 //! code, and [`Identity::step_up`] gives a session a recent factor. Renewing the recovery codes and removing the factor
 //! take a recent factor themselves. Who has lost everything asks the operator ([`Identity::reset_factor`]).
 
+use std::time::Duration;
+
 use domain::{
     AuditEntry, Context, Credential, Outcome, Permission, SessionId, StepUpNeeded, Timestamp, UserId,
 };
 use serde_json::json;
-use std::time::Duration;
 use storage::{StorageError, Tx};
 use vault::{ExposeSecret as _, SecretString, crypto};
 
 use crate::code::{self, Kind, Proof};
 use crate::error::{CodeError, EnrolError, FactorError, PeopleError};
-use crate::session::{SignedIn, authenticated, hash_of};
+use crate::session::{SignedIn, authenticated, hash_of, later};
 use crate::store::{self, SessionKey, StoredSession, factors};
 use crate::throttle::{self, Guess};
 use crate::totp::{Enrolment, Secret};
@@ -95,9 +96,8 @@ impl Identity {
         const ACT: &str = "factor.enrolled";
         let (user, session) = person(ctx).ok_or(CodeError::NotSignedIn)?;
         let begun = factors::totp(&mut *self.db.read().await?, user).await?;
-        let begun = begun.filter(|totp| {
-            totp.active_at.is_none() && ctx.at < crate::session::later(totp.begun_at, ENROLMENT_LIFE)
-        });
+        let begun =
+            begun.filter(|totp| totp.active_at.is_none() && ctx.at < later(totp.begun_at, ENROLMENT_LIFE));
         begun.ok_or(CodeError::Over)?;
         self.count_code(ctx, user, Kind::Totp, ACT).await?;
         let proof = match Kind::of(code) {

@@ -31,7 +31,7 @@ const NOTED_EVERY: Duration = Duration::from_secs(60);
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What a sign-in is called in the audit log.
-const STARTED: &str = "session.started";
+pub(crate) const STARTED: &str = "session.started";
 
 /// A signed-in browser or program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -277,7 +277,8 @@ impl Attempt {
         if factors::has_factor(tx.sql(), user).await? {
             let expires_at = later(ctx.at, CHALLENGE_LIFE);
             factors::insert_challenge(tx.sql(), &token_hash, user, ctx.at, expires_at).await?;
-            tx.record(AuditEntry::by(ctx, "session.code_asked").on("user", user));
+            let entry = AuditEntry::by(ctx, "session.code_asked").on("user", user);
+            tx.record(entry.with(json!({ "password_rehashed": self.verified.rehashed.is_some() })));
             return Ok(Concluded::CodeNeeded { expires_at });
         }
         let opening = Opening {

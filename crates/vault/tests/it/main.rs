@@ -151,6 +151,22 @@ async fn a_secret_survives_a_restart_and_is_nowhere_in_plain() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_is_gone_and_nothing_else_is() {
+    for database in databases().await {
+        let (db, vault) = open(&database).await;
+        set(&vault, "user/a/totp", "one").await;
+        set(&vault, "user/b/totp", "other").await;
+        for _ in 0..2 {
+            let vault = vault.clone();
+            let done = db.write(move |tx| Box::pin(async move { vault.forget_in(tx, "user/a/totp").await }));
+            done.await.unwrap();
+        }
+        assert!(vault.reveal("user/a/totp").await.unwrap().is_none());
+        assert_eq!(vault.reveal("user/b/totp").await.unwrap().unwrap().expose_secret(), "other");
+    }
+}
+
+#[tokio::test]
 async fn two_that_open_a_new_database_at_once_agree_on_its_first_key() {
     for database in databases().await {
         let chain = || Some(Arc::new(Discard) as Arc<dyn AuditChain>);
