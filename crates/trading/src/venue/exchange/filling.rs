@@ -130,10 +130,9 @@ impl Exchange {
     pub(super) fn serve_print(&mut self, book: usize, trade: &Trade) {
         let mut left = trade.quantity;
         for (side, own_taker) in [(Side::Buy, TakerSide::Buy), (Side::Sell, TakerSide::Sell)] {
+            // Strangers' size at this price that the print took: it stood before all of ours that it stood before.
+            let mut strangers = Quantity::ZERO;
             for seq in self.books[book].takers(side, trade.price) {
-                if !left.is_positive() {
-                    return;
-                }
                 let Some(order) = self.orders.get(&seq).filter(|order| self.may_fill(order, book)) else {
                     continue;
                 };
@@ -144,24 +143,30 @@ impl Exchange {
                     continue;
                 }
                 let price = if order.met { limit } else { trade.price };
+                let leaves = order.leaves();
                 if trade.price == limit {
-                    left -= self.move_up(seq, left);
+                    let traded = self.move_up(seq, strangers, left);
+                    strangers += traded;
+                    left -= traded;
                 }
-                let quantity = self.orders.get(&seq).map_or(Quantity::ZERO, VenueOrder::leaves).min(left);
+                let quantity = leaves.min(left);
                 left -= quantity;
                 self.fill(seq, price, quantity, Role::Maker);
             }
         }
     }
 
-    /// Lets those trade who stood before an order. How much that was.
-    fn move_up(&mut self, seq: i64, traded: Quantity) -> Quantity {
+    /// Moves an order up in the queue at its price: by what strangers have traded already, and by what more of a print
+    /// goes to those before it. How much that is.
+    fn move_up(&mut self, seq: i64, traded: Quantity, left: Quantity) -> Quantity {
         let Some(order) = self.orders.get_mut(&seq) else { return Quantity::ZERO };
-        let before_us = order.queue_ahead.min(traded);
-        if before_us.is_positive() {
-            order.queue_ahead -= before_us;
-            self.changes.orders.insert(seq);
+        if order.queue_ahead.is_zero() {
+            return Quantity::ZERO;
         }
+        order.queue_ahead -= order.queue_ahead.min(traded);
+        let before_us = order.queue_ahead.min(left);
+        order.queue_ahead -= before_us;
+        self.changes.orders.insert(seq);
         before_us
     }
 

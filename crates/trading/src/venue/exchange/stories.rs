@@ -286,6 +286,9 @@ fn a_resting_order_waits_for_the_size_before_it() {
     check("quote 99 x 5 101 x 5; buy 1 at 99; print 99 x 4 sell; print 99 x 2 sell", "1: 1 at 99");
     check("quote 99 x 5 101 x 5; buy 1 at 99; print 99 x 9 buy", "");
     check("quote 99 x 5 101 x 5; buy 1 at 99; print 98.5 x 0.4 sell", "1: 0.4 at 99");
+    let two = "quote 99 x 5 101 x 5; buy 1 at 99; buy 1 at 99";
+    check(&format!("{two}; print 99 x 6 sell"), "1: 1 at 99");
+    check(&format!("{two}; print 99 x 5 sell; print 99 x 2 sell"), "1: 1 at 99, 2: 1 at 99");
 }
 
 #[test]
