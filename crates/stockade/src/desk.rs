@@ -70,7 +70,7 @@ impl Desk {
         let jitter = u64::from_le_bytes(vault::crypto::random());
         let feed_task = polygon::start(feed, market.feed("sandbox"), Arc::clone(clock), jitter, stop.clone());
 
-        let paper = PaperSettings { fee_bps: settings.paper.fee_bps, ..PaperSettings::default() };
+        let paper = PaperSettings::with_fee_bps(settings.paper.fee_bps);
         let venue = PaperVenue::open(&home.path("paper.db"), &market, Arc::clone(clock), paper, &stop)
             .await
             .context("the paper venue's book cannot be opened")?;

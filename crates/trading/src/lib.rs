@@ -45,4 +45,7 @@ pub use gateway::{
 pub use risk::{Check, OrderLimits, Rule};
 pub use scope::{Scope, Scopes};
 pub use store::{BookedFill, BookingKind, FillFilter, Flow, FlowKind, JournalRow, OrderFilter, OrderScope};
-pub use venue::{PaperSettings, PaperVenue};
+pub use venue::{
+    AmendFailure, Calendar, Class, Fees, Hours, Latency, Misbehave, NoSuchExecution, PaperSettings, PaperVenue, Rules,
+    Short, Slippage,
+};
