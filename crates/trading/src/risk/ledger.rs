@@ -707,10 +707,9 @@ impl Ledger {
 
 /// What the ledger says about one order that is being checked.
 pub(super) struct Standing<'a> {
-    /// Of each scope of the order, in their order; `None` where nothing ever happened.
-    scopes: Vec<Option<&'a Holdings>>,
+    /// Of each scope of the order, in their order, with what it holds of the symbol; `None` where nothing ever happened.
+    scopes: Vec<(Option<&'a Holdings>, Reach)>,
     account: Option<&'a Holdings>,
-    symbol: Option<usize>,
     side: Side,
     /// Units that the order holds beyond the one that it replaces.
     units: Quantity,
@@ -738,20 +737,22 @@ impl Ledger {
             Some(old.symbol) == symbol_place && old.hold.side == side && old.hold.scopes == *scopes
         });
         let covered = same.map_or(Quantity::ZERO, |old| old.hold.leaves).min(units);
-        let mut standing = Standing {
-            scopes: scopes.iter().map(|scope| self.of(scope)).collect(),
+        let units = units - covered;
+        let reach = |holdings: Option<&Holdings>| {
+            let cell = holdings.zip(symbol_place).and_then(|(of, symbol)| of.cells.get(&symbol));
+            cell.map(|cell| cell.reach).unwrap_or_default()
+        };
+        let scoped: Vec<_> = scopes.iter().map(|scope| self.of(scope)).map(|of| (of, reach(of))).collect();
+        let owners = scopes.iter().zip(&scoped).filter(|(scope, _)| matches!(scope, Scope::Account(_) | Scope::Book(_)));
+        Standing {
+            closing: owners.into_iter().all(|(_, (_, reach))| reach.is_closed_by(side, units)),
             account: self.of(&account),
-            symbol: symbol_place,
+            scopes: scoped,
             side,
-            units: units - covered,
+            units,
             replaces,
             mark: symbol_place.and_then(|symbol| self.markets[symbol].mark).unwrap_or_default(),
-            closing: false,
-        };
-        let closes = |holdings| standing.reach_of(holdings).is_closed_by(side, standing.units);
-        let in_book = scopes.book().is_none_or(|book| closes(self.of(&Scope::Book(book))));
-        standing.closing = in_book && closes(standing.account);
-        standing
+        }
     }
 
     /// The best price at which a resting order of the same account would trade with an order that takes `worst`; zero
@@ -783,9 +784,14 @@ impl Ledger {
 }
 
 impl<'a> Standing<'a> {
+    /// How many scopes there are.
+    pub(super) fn len(&self) -> usize {
+        self.scopes.len()
+    }
+
     /// What a scope of the order holds.
     pub(super) fn of(&self, nth: usize) -> Option<&'a Holdings> {
-        self.scopes.get(nth).copied().flatten()
+        self.scopes.get(nth).and_then(|(holdings, _)| *holdings)
     }
 
     /// What the account of the order holds.
@@ -795,7 +801,7 @@ impl<'a> Standing<'a> {
 
     /// Position and open orders of a scope in the order's symbol, without the order.
     pub(super) fn before(&self, nth: usize) -> Reach {
-        self.reach_of(self.of(nth))
+        self.scopes.get(nth).map(|(_, reach)| *reach).unwrap_or_default()
     }
 
     /// The same with the order.
@@ -812,11 +818,6 @@ impl<'a> Standing<'a> {
     pub(super) fn open_after(&self, nth: usize) -> u32 {
         let open = self.of(nth).map_or(0, Holdings::open_orders);
         if self.replaces.is_some() { open.max(1) } else { open.saturating_add(1) }
-    }
-
-    fn reach_of(&self, holdings: Option<&Holdings>) -> Reach {
-        let cell = holdings.zip(self.symbol).and_then(|(of, symbol)| of.cells.get(&symbol));
-        cell.map(|cell| cell.reach).unwrap_or_default()
     }
 }
 

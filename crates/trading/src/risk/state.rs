@@ -5,12 +5,12 @@ use std::sync::Arc;
 use domain::{Decimal, OrderKind, Price, Side};
 
 use super::check::{Check, Figure};
-use super::ledger::{Ledger, Standing};
+use super::ledger::{Holdings, Ledger, Standing};
 use super::limits::{InForce, Limit, LimitKind, LimitValue};
 use super::rules::Rule;
 use super::{Ask, Assessment, Facts};
 
-/// What a comparison found: whether it passes, the value, and how much of the limit is left.
+/// What a comparison found: the value, and how much of the limit is left; below zero it refuses.
 struct Found {
     passed: bool,
     value: Figure,
@@ -20,7 +20,43 @@ struct Found {
 impl Found {
     /// Passes up to the limit.
     fn at_most(value: Decimal, most: Decimal, figure: impl FnOnce(Decimal) -> Figure) -> Self {
-        Self { passed: value <= most, value: figure(value), left: most - value }
+        let left = most - value;
+        Self { passed: left >= Decimal::ZERO, value: figure(value), left }
+    }
+}
+
+/// One scope with the order in it. Made once, because several kinds of limits look at the same numbers.
+struct View<'a> {
+    holdings: Option<&'a Holdings>,
+    /// The position on the order's side if everything on that side is filled, zero if it is on the other side still.
+    units: Decimal,
+    /// What that is worth.
+    worth: Decimal,
+    gross: Decimal,
+    lean: Decimal,
+    /// Whether the worst case gets worse.
+    grows: bool,
+}
+
+impl<'a> View<'a> {
+    fn of(nth: usize, side: Side, price: Decimal, standing: &Standing<'a>) -> Self {
+        let holdings = standing.of(nth);
+        let (before, after) = (standing.before(nth), standing.after(nth));
+        let units = match side {
+            Side::Buy => after.highest().0,
+            Side::Sell => -after.lowest().0,
+        };
+        let units = units.max(Decimal::ZERO);
+        let added = after.worst().0 - before.worst().0;
+        let zero = Decimal::ZERO;
+        Self {
+            holdings,
+            units,
+            worth: units * price,
+            gross: holdings.map_or(zero, Holdings::gross) + added * price,
+            lean: holdings.map_or(zero, |of| of.lean(side)) + standing.units().0 * price,
+            grows: added > zero,
+        }
     }
 }
 
@@ -38,11 +74,11 @@ pub(super) fn check(
     lists(ask, facts, limits, checks);
     order(limits, assessment, checks);
     let price = Price(standing.mark).max(assessment.price.unwrap_or_default()).0;
+    let views: Vec<View<'_>> =
+        (0..standing.len()).map(|nth| View::of(nth, ask.request.side, price, standing)).collect();
     for (rule, kind, field) in STATES {
         let found = limits.of(*kind).filter_map(|(nth, limit)| {
-            let most = limit.value.number()?;
-            let found = compare(*kind, nth, limit, most, ask.request.side, price, standing, facts)?;
-            Some((limit, found))
+            Some((limit, compare(limit, &views[nth], standing, nth, facts)?))
         });
         note(*rule, field, found, checks);
     }
@@ -76,85 +112,46 @@ fn note<'a>(
 }
 
 /// One limit of one scope. An order that only closes passes whatever is about state, as does one that adds nothing.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what all kinds are compared with; a struct would be used only here"
-)]
 fn compare(
-    kind: LimitKind,
-    nth: usize,
     limit: &Limit,
-    most: Decimal,
-    side: Side,
-    price: Decimal,
+    view: &View<'_>,
     standing: &Standing<'_>,
+    nth: usize,
     facts: &Facts<'_>,
 ) -> Option<Found> {
-    let holdings = standing.of(nth);
-    let (before, after) = (standing.before(nth), standing.after(nth));
-    let gross_after = || {
-        let added = after.worst() - before.worst();
-        holdings.map_or(Decimal::ZERO, |of| of.gross()) + added.0 * price
-    };
+    let most = limit.value.number()?;
+    let holdings = view.holdings;
     // Where a scope has no money of its own, the account's counts.
-    let equity = || {
+    let share = |worth: Decimal, figure: fn(Decimal, Decimal) -> Figure| {
         let own = if limit.scope.has_capital() { holdings } else { standing.account() };
-        own.map_or(Decimal::ZERO, |of| of.equity()).max(Decimal::ZERO)
+        let equity = own.map_or(Decimal::ZERO, Holdings::equity).max(Decimal::ZERO);
+        let left = most * equity - worth;
+        Found { passed: left >= Decimal::ZERO, value: figure(worth, equity), left }
     };
-    let share = |worth: Decimal| {
-        let equity = equity();
-        let share = worth.checked_div(equity).unwrap_or(Decimal::from(1_000_000));
-        (worth <= most * equity, share)
+    let lost = |lost: Option<Decimal>| {
+        let lost = lost.unwrap_or_default().max(Decimal::ZERO);
+        let left = most - lost;
+        Found { passed: left > Decimal::ZERO || lost.is_zero(), value: Figure::Money(lost), left }
     };
-    let units_after = match side {
-        Side::Buy => after.highest().0,
-        Side::Sell => -after.lowest().0,
-    };
-    let grows = after.worst() > before.worst();
-    let mut found = match kind {
-        LimitKind::PositionQuantity => Found::at_most(units_after.max(Decimal::ZERO), most, Figure::Plain),
-        LimitKind::PositionNotional => {
-            Found::at_most(units_after.max(Decimal::ZERO) * price, most, Figure::Money)
-        }
-        LimitKind::GrossExposure => {
-            let mut found = Found::at_most(gross_after(), most, Figure::Money);
-            found.passed |= !grows;
-            found
-        }
-        LimitKind::NetExposure => {
-            let lean = holdings.map_or(Decimal::ZERO, |of| of.lean(side));
-            Found::at_most(lean + standing.units().0 * price, most, Figure::Money)
-        }
-        LimitKind::Concentration => {
-            let (passed, share) = share(units_after.max(Decimal::ZERO) * price);
-            Found { passed, value: Figure::Fraction(share), left: most - share }
-        }
-        LimitKind::Leverage => {
-            let (passed, share) = share(gross_after());
-            Found { passed: passed || !grows, value: Figure::Times(share), left: most - share }
-        }
-        LimitKind::DailyLoss | LimitKind::Drawdown => {
-            let lost = holdings.map_or(Decimal::ZERO, |of| match kind {
-                LimitKind::DailyLoss => of.lost_today(facts.now),
-                _ => of.drawdown(),
-            });
-            let lost = lost.max(Decimal::ZERO);
-            Found { passed: lost < most || lost.is_zero(), value: Figure::Money(lost), left: most - lost }
-        }
-        LimitKind::OrdersPerMinute => {
-            let count = holdings.map_or(0, |of| of.last_minute(facts.now));
-            return Some(Found::at_most(Decimal::from(count) + Decimal::ONE, most, Figure::Plain));
-        }
-        LimitKind::OrdersPerDay => {
-            let count = holdings.map_or(0, |of| of.today(facts.now));
-            return Some(Found::at_most(Decimal::from(count) + Decimal::ONE, most, Figure::Plain));
-        }
+    let next = |count: u32| Found::at_most(Decimal::from(count) + Decimal::ONE, most, Figure::Plain);
+    let mut found = match limit.kind {
+        LimitKind::PositionQuantity => Found::at_most(view.units, most, Figure::Plain),
+        LimitKind::PositionNotional => Found::at_most(view.worth, most, Figure::Money),
+        LimitKind::GrossExposure => Found::at_most(view.gross, most, Figure::Money),
+        LimitKind::NetExposure => Found::at_most(view.lean, most, Figure::Money),
+        LimitKind::Concentration => share(view.worth, Figure::Share),
+        LimitKind::Leverage => share(view.gross, Figure::Multiple),
+        LimitKind::DailyLoss => lost(holdings.map(|of| of.lost_today(facts.now))),
+        LimitKind::Drawdown => lost(holdings.map(Holdings::drawdown)),
+        LimitKind::OrdersPerMinute => return Some(next(holdings.map_or(0, |of| of.last_minute(facts.now)))),
+        LimitKind::OrdersPerDay => return Some(next(holdings.map_or(0, |of| of.today(facts.now)))),
         LimitKind::OpenOrders => {
             return Some(Found::at_most(standing.open_after(nth).into(), most, Figure::Plain));
         }
         _ => return None,
     };
     found.passed |= standing.closing;
+    found.passed |= matches!(limit.kind, LimitKind::GrossExposure | LimitKind::Leverage) && !view.grows;
     Some(found)
 }
 
