@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::book::View;
 pub use self::calendar::{Calendar, Hours};
 pub use self::exchange::NoSuchExecution;
+#[allow(unused_imports, reason = "who has no file stores the rows elsewhere")]
 pub(crate) use self::exchange::{Batch, Exchange, Rows, Stored};
 pub(crate) use self::misbehave::{Asked, Fate, Mischief};
 pub use self::settings::{Class, Fees, Latency, Misbehave, PaperSettings, Rules, Short, Slippage};
@@ -481,7 +482,11 @@ impl Floor {
             Request::Cancel { account, client_order_id, reply } => {
                 Answer::Canceled(reply, self.exchange.cancel(account, &client_order_id, now))
             }
-            Request::Ask { reply } => Answer::Asked(reply, now - self.mischief.settings().listing_lag),
+            Request::Ask { reply } => {
+                // Without a lag nothing is hidden, not even what was placed before the clock was set back.
+                let lag = self.mischief.settings().listing_lag;
+                Answer::Asked(reply, if lag.is_zero() { Timestamp::MAX } else { now - lag })
+            }
             Request::Stream { account, events, reply } => {
                 self.streams.entry(account).or_default().push(events);
                 Answer::Streaming(reply)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{
     Access, AccountId, AuditEntry, Clock, Context, Decimal, Instrument, Order, OrderEvent, OrderId,
-    OrderKind, OrderRequest, Quote, RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp,
+    OrderRequest, Quote, RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp,
     UserId,
 };
 use market::{Feed, Market, Settings};
@@ -15,7 +15,7 @@ use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, que
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
 use trading::{
-    Account, AccountState, BrokerOrder, BrokerStatus, CancelError, Gateway, Holding, Mode, OrderLimits,
+    Account, AccountState, BookingKind, BrokerOrder, BrokerStatus, CancelError, Gateway, Holding, Mode, OrderLimits,
     PaperSettings, PaperVenue, Parts, SubmitError, Submitted,
 };
 
@@ -69,6 +69,7 @@ pub(crate) struct Desk {
     _venue_folder: Option<Arc<tempfile::TempDir>>,
     market: Market,
     feed: Mutex<Feed>,
+    takes_doubles: bool,
     stop: CancellationToken,
 }
 
@@ -81,15 +82,8 @@ pub(crate) fn symbol() -> Symbol {
 }
 
 fn request(name: &str, side: Side, quantity: &str, limit_price: Option<&str>) -> OrderRequest {
-    OrderRequest {
-        client_order_id: name.into(),
-        symbol: symbol(),
-        side,
-        kind: if limit_price.is_some() { OrderKind::Limit } else { OrderKind::Market },
-        time_in_force: TimeInForce::Gtc,
-        quantity: quantity.parse().unwrap(),
-        limit_price: limit_price.map(|price| price.parse().unwrap()),
-    }
+    let limit_price = limit_price.map(|price| price.parse().unwrap());
+    OrderRequest::simple(name, symbol(), side, quantity.parse().unwrap(), limit_price, TimeInForce::Gtc)
 }
 
 pub(crate) fn market(name: &str, quantity: &str) -> OrderRequest {
@@ -119,7 +113,14 @@ impl Desk {
     pub(crate) async fn open(database: &TestDatabase) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let file = folder.path().join("paper.db");
-        Self::start(database, file, Some(folder), None).await
+        Self::start(database, file, Some(folder), None, false).await
+    }
+
+    /// The same at a broker that would take an order twice.
+    pub(crate) async fn open_where_doubles_are_taken(database: &TestDatabase) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let file = folder.path().join("paper.db");
+        Self::start(database, file, Some(folder), None, true).await
     }
 
     /// The same desk after a stop: new tasks, the same databases.
@@ -128,13 +129,14 @@ impl Desk {
         self.db.close().await;
         self.venue.close().await;
         let (file, folder) = (self.venue_file.clone(), self._venue_folder.clone());
-        Self::start(database, file, folder, Some(self.account.clone())).await
+        Self::start(database, file, folder, Some(self.account.clone()), self.takes_doubles).await
     }
 
     /// A second desk on the same databases, while this one runs.
     pub(crate) async fn second(&self, database: &TestDatabase) -> Self {
         let folder = self._venue_folder.clone();
-        Self::start(database, self.venue_file.clone(), folder, Some(self.account.clone())).await
+        let account = Some(self.account.clone());
+        Self::start(database, self.venue_file.clone(), folder, account, self.takes_doubles).await
     }
 
     async fn start(
@@ -142,6 +144,7 @@ impl Desk {
         venue_file: PathBuf,
         folder: Option<Arc<tempfile::TempDir>>,
         account: Option<Account>,
+        takes_doubles: bool,
     ) -> Self {
         let clock = Arc::new(MovableClock { begun: std::time::Instant::now(), ahead: Mutex::default() });
         let now = clock.now();
@@ -151,7 +154,7 @@ impl Desk {
         let mut feed = market.feed("test");
         feed.put_quote(quote(now, "5")).unwrap();
         let stop = CancellationToken::new();
-        let settings = PaperSettings { fee_bps: Decimal::from(10), settle_window: Duration::ZERO };
+        let settings = PaperSettings { settle_window: Duration::ZERO, ..PaperSettings::with_fee_bps(Decimal::from(10)) };
         let venue = PaperVenue::open(&venue_file, &market, clock.clone(), settings, &stop).await.unwrap();
         let account = match account {
             Some(account) => account,
@@ -167,7 +170,7 @@ impl Desk {
                 account
             }
         };
-        let broker = Arc::new(Faulty::new(venue.broker(account.id)));
+        let broker = Arc::new(Faulty::new(venue.broker(account.id), takes_doubles));
         let parts = Parts {
             db: db.clone(),
             market: market.clone(),
@@ -175,6 +178,7 @@ impl Desk {
             brokers: vec![(account.clone(), broker.clone())],
             limits: OrderLimits::default(),
             tick: TICK,
+            jitter: 1,
         };
         let gateway = Gateway::start(parts, &stop).await.unwrap();
         let desk = Self {
@@ -190,6 +194,7 @@ impl Desk {
             _venue_folder: folder,
             market,
             feed: Mutex::new(feed),
+            takes_doubles,
             stop,
         };
         desk.until_reconciled().await;
@@ -314,8 +319,15 @@ impl Desk {
         let executions = truth.executions(Timestamp::UNIX_EPOCH).await.unwrap();
         let fills =
             self.gateway.fills(&self.ctx, &trading::FillFilter::default(), None, 10_000).await.unwrap();
-        let mut theirs: Vec<_> = executions.into_iter().map(|e| e.fill.execution_id).collect();
-        let mut ours: Vec<_> = fills.into_iter().map(|f| f.fill.execution_id).collect();
+        let mut theirs: Vec<_> = executions
+            .into_iter()
+            .filter_map(|execution| match execution.event {
+                OrderEvent::Filled(fill) => Some(fill.execution_id),
+                _ => None,
+            })
+            .collect();
+        let ours = fills.into_iter().filter(|booked| booked.kind == BookingKind::Fill);
+        let mut ours: Vec<_> = ours.map(|booked| booked.fill.execution_id).collect();
         theirs.sort();
         ours.sort();
         assert_eq!(ours, theirs, "executions");
