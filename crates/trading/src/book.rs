@@ -642,23 +642,22 @@ fn booked(
 
 #[cfg(test)]
 mod tests {
-    use domain::{AccountId, OrderKind, OrderRequest, TimeInForce};
+    use domain::{AccountId, OrderRequest, Provenance, TimeInForce};
 
     use super::*;
 
     fn live(side: Side, quantity: &str) -> Live {
         let at = Timestamp::UNIX_EPOCH;
-        let request = OrderRequest {
-            client_order_id: "c".into(),
-            symbol: "BTC-USD".parse().unwrap(),
-            side,
-            kind: OrderKind::Limit,
-            time_in_force: TimeInForce::Gtc,
-            quantity: quantity.parse().unwrap(),
-            limit_price: Some("100".parse().unwrap()),
-        };
-        let order = Order::accepted(OrderId::new(at), AccountId::new(at), request, "u".into(), at);
-        Live::new(order, "100".parse().unwrap())
+        let (symbol, price) = ("BTC-USD".parse().unwrap(), "100".parse().unwrap());
+        let quantity = quantity.parse().unwrap();
+        let request = OrderRequest::simple("c", symbol, side, quantity, Some(price), TimeInForce::Gtc);
+        let provenance = Provenance::of("u");
+        let (id, account) = (OrderId::new(at), AccountId::new(at));
+        Live::new(Order::accepted(id, account, request, quantity, provenance, at), price)
+    }
+
+    fn with_cash(cash: &str) -> Book {
+        Book::new(Holdings::new(CostMethod::Average, cash.parse().unwrap()), BTreeMap::new())
     }
 
     fn fill(id: &str, quantity: &str) -> OrderEvent {
@@ -674,41 +673,41 @@ mod tests {
     fn happen(book: &mut Book, id: OrderId, event: OrderEvent) -> Applied {
         let mut draft = Draft::on(book);
         let live = book.get(id).cloned().unwrap();
-        let applied = draft.fold(book, live, event, Timestamp::UNIX_EPOCH).unwrap();
+        let applied = draft.fold(book, &mut History::default(), live, event, Timestamp::UNIX_EPOCH).unwrap();
         book.commit(draft);
         applied
     }
 
     #[test]
     fn head_room_shrinks_as_the_order_fills_and_is_free_at_its_end() {
-        let mut book = Book { cash: "1000".parse().unwrap(), ..Book::default() };
+        let mut book = with_cash("1000");
         let order = live(Side::Buy, "5");
         let id = order.order.id;
         book.put(order);
-        assert_eq!(book.buying_power().to_string(), "500");
+        assert_eq!(book.whole.buying_power().to_string(), "500");
         happen(&mut book, id, fill("e1", "2"));
-        assert_eq!(book.buying_power().to_string(), "520", "180 was paid, 300 is still reserved");
+        assert_eq!(book.whole.buying_power().to_string(), "520", "180 was paid, 300 is still reserved");
         happen(&mut book, id, OrderEvent::Canceled);
         assert_eq!(
-            (book.buying_power().to_string().as_str(), book.reserved(), book.open_orders()),
+            (book.whole.buying_power().to_string().as_str(), book.whole.reserved, book.open_orders()),
             ("820", Money::ZERO, 0)
         );
     }
 
     #[test]
     fn an_execution_is_booked_once() {
-        let mut book = Book { cash: "1000".parse().unwrap(), ..Book::default() };
+        let mut book = with_cash("1000");
         let order = live(Side::Buy, "5");
         let id = order.order.id;
         book.put(order);
         assert_eq!(happen(&mut book, id, fill("e1", "2")), Applied::Changed);
         assert_eq!(happen(&mut book, id, fill("e1", "2")), Applied::Nothing);
-        assert_eq!((book.cash.to_string().as_str(), book.fills), ("820", 1));
+        assert_eq!((book.whole.cash.to_string().as_str(), book.fills), ("820", 1));
     }
 
     #[test]
     fn units_being_sold_cannot_be_sold_again() {
-        let mut book = Book::default();
+        let mut book = with_cash("0");
         let symbol: Symbol = "BTC-USD".parse().unwrap();
         let bought = live(Side::Buy, "3");
         let id = bought.order.id;
@@ -716,14 +715,14 @@ mod tests {
         happen(&mut book, id, fill("e1", "3"));
         let order = live(Side::Sell, "2");
         book.put(order.clone());
-        assert_eq!(book.sellable(&symbol).to_string(), "1");
+        assert_eq!(book.whole.sellable(&symbol).to_string(), "1");
         book.remove(order.order.id);
-        assert_eq!(book.sellable(&symbol).to_string(), "3");
+        assert_eq!(book.whole.sellable(&symbol).to_string(), "3");
     }
 
     #[test]
     fn ended_orders_are_forgotten_after_a_while() {
-        let mut book = Book::default();
+        let mut book = with_cash("0");
         let mut first = None;
         for _ in 0..=RECENT {
             let mut order = live(Side::Buy, "1");
