@@ -30,10 +30,6 @@ pub(super) enum Figure {
     Money(Decimal),
     Fraction(Decimal),
     Seconds(Decimal),
-    /// A part of the whole, as a fraction. Divided when it is shown.
-    Share(Decimal, Decimal),
-    /// A part of the whole, as a multiple.
-    Multiple(Decimal, Decimal),
     Times(Decimal),
     Text(Arc<str>),
     /// What the limit in force says.
@@ -140,22 +136,14 @@ impl Check {
             Figure::Money(amount) => plain(amount, 2),
             Figure::Fraction(fraction) => format!("{} %", plain(&(fraction * Decimal::ONE_HUNDRED), 2)),
             Figure::Seconds(seconds) => format!("{} s", plain(seconds, 1)),
-            Figure::Share(part, whole) => match part.checked_div(*whole) {
-                Some(share) => self.text(&Figure::Fraction(share)),
-                None => "more than there is".into(),
-            },
-            Figure::Multiple(part, whole) => match part.checked_div(*whole) {
-                Some(times) => self.text(&Figure::Times(times)),
-                None => "more than there is".into(),
-            },
             Figure::Times(times) => format!("{} times", plain(times, 2)),
             Figure::Text(text) => text.to_string(),
             Figure::InForce => {
                 let Some(limit) = &self.in_force else { return String::new() };
                 match (limit.value.number(), &self.value) {
-                    (Some(most), Some(Figure::Fraction(_) | Figure::Share(..))) => self.text(&Figure::Fraction(most)),
+                    (Some(most), Some(Figure::Fraction(_))) => self.text(&Figure::Fraction(most)),
                     (Some(most), Some(Figure::Seconds(_))) => self.text(&Figure::Seconds(most)),
-                    (Some(most), Some(Figure::Multiple(..))) => self.text(&Figure::Times(most)),
+                    (Some(most), Some(Figure::Times(_))) => self.text(&Figure::Times(most)),
                     _ => limit.value.to_string(),
                 }
             }

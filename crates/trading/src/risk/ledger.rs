@@ -743,7 +743,10 @@ impl Ledger {
             cell.map(|cell| cell.reach).unwrap_or_default()
         };
         let scoped: Vec<_> = scopes.iter().map(|scope| self.of(scope)).map(|of| (of, reach(of))).collect();
-        let owners = scopes.iter().zip(&scoped).filter(|(scope, _)| matches!(scope, Scope::Account(_) | Scope::Book(_)));
+        let owners = scopes
+            .iter()
+            .zip(&scoped)
+            .filter(|(scope, _)| matches!(scope, Scope::Account(_) | Scope::Book(_)));
         Standing {
             closing: owners.into_iter().all(|(_, (_, reach))| reach.is_closed_by(side, units)),
             account: self.of(&account),

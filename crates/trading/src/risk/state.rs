@@ -11,17 +11,36 @@ use super::rules::Rule;
 use super::{Ask, Assessment, Facts};
 
 /// What a comparison found: the value, and how much of the limit is left; below zero it refuses.
+#[derive(Clone, Copy)]
 struct Found {
     passed: bool,
-    value: Figure,
+    value: Decimal,
+    /// What the value is a part of, for kinds that are about one.
+    whole: Decimal,
     left: Decimal,
 }
 
 impl Found {
     /// Passes up to the limit.
-    fn at_most(value: Decimal, most: Decimal, figure: impl FnOnce(Decimal) -> Figure) -> Self {
+    fn at_most(value: Decimal, most: Decimal) -> Self {
         let left = most - value;
-        Self { passed: left >= Decimal::ZERO, value: figure(value), left }
+        Self { passed: left >= Decimal::ZERO, value, whole: Decimal::ONE, left }
+    }
+
+    /// The value in the unit of its kind.
+    fn figure(self, kind: LimitKind) -> Figure {
+        match kind {
+            LimitKind::Concentration | LimitKind::Leverage => match self.value.checked_div(self.whole) {
+                None => Figure::from("more than there is"),
+                Some(share) if kind == LimitKind::Concentration => Figure::Fraction(share),
+                Some(share) => Figure::Times(share),
+            },
+            LimitKind::OrderQuantity | LimitKind::PositionQuantity => Figure::Plain(self.value),
+            LimitKind::OrdersPerMinute | LimitKind::OrdersPerDay | LimitKind::OpenOrders => {
+                Figure::Plain(self.value)
+            }
+            _ => Figure::Money(self.value),
+        }
     }
 }
 
@@ -77,9 +96,9 @@ pub(super) fn check(
     let views: Vec<View<'_>> =
         (0..standing.len()).map(|nth| View::of(nth, ask.request.side, price, standing)).collect();
     for (rule, kind, field) in STATES {
-        let found = limits.of(*kind).filter_map(|(nth, limit)| {
-            Some((limit, compare(limit, &views[nth], standing, nth, facts)?))
-        });
+        let found = limits
+            .of(*kind)
+            .filter_map(|(nth, limit)| Some((limit, compare(limit, &views[nth], standing, nth, facts)?)));
         note(*rule, field, found, checks);
     }
     self_cross(ask, limits, ledger, assessment, checks);
@@ -107,7 +126,8 @@ fn note<'a>(
 ) {
     let tightest = found.min_by(|(_, a), (_, b)| (a.passed, a.left).cmp(&(b.passed, b.left)));
     if let Some((limit, found)) = tightest {
-        checks.push(Check::new(rule, field, found.passed).with_value(found.value).under(limit));
+        let value = found.figure(limit.kind);
+        checks.push(Check::new(rule, field, found.passed).with_value(value).under(limit));
     }
 }
 
@@ -122,31 +142,31 @@ fn compare(
     let most = limit.value.number()?;
     let holdings = view.holdings;
     // Where a scope has no money of its own, the account's counts.
-    let share = |worth: Decimal, figure: fn(Decimal, Decimal) -> Figure| {
+    let share = |worth: Decimal| {
         let own = if limit.scope.has_capital() { holdings } else { standing.account() };
         let equity = own.map_or(Decimal::ZERO, Holdings::equity).max(Decimal::ZERO);
         let left = most * equity - worth;
-        Found { passed: left >= Decimal::ZERO, value: figure(worth, equity), left }
+        Found { passed: left >= Decimal::ZERO, value: worth, whole: equity, left }
     };
     let lost = |lost: Option<Decimal>| {
         let lost = lost.unwrap_or_default().max(Decimal::ZERO);
         let left = most - lost;
-        Found { passed: left > Decimal::ZERO || lost.is_zero(), value: Figure::Money(lost), left }
+        Found { passed: left > Decimal::ZERO || lost.is_zero(), value: lost, whole: Decimal::ONE, left }
     };
-    let next = |count: u32| Found::at_most(Decimal::from(count) + Decimal::ONE, most, Figure::Plain);
+    let next = |count: u32| Found::at_most(Decimal::from(count) + Decimal::ONE, most);
     let mut found = match limit.kind {
-        LimitKind::PositionQuantity => Found::at_most(view.units, most, Figure::Plain),
-        LimitKind::PositionNotional => Found::at_most(view.worth, most, Figure::Money),
-        LimitKind::GrossExposure => Found::at_most(view.gross, most, Figure::Money),
-        LimitKind::NetExposure => Found::at_most(view.lean, most, Figure::Money),
-        LimitKind::Concentration => share(view.worth, Figure::Share),
-        LimitKind::Leverage => share(view.gross, Figure::Multiple),
+        LimitKind::PositionQuantity => Found::at_most(view.units, most),
+        LimitKind::PositionNotional => Found::at_most(view.worth, most),
+        LimitKind::GrossExposure => Found::at_most(view.gross, most),
+        LimitKind::NetExposure => Found::at_most(view.lean, most),
+        LimitKind::Concentration => share(view.worth),
+        LimitKind::Leverage => share(view.gross),
         LimitKind::DailyLoss => lost(holdings.map(|of| of.lost_today(facts.now))),
         LimitKind::Drawdown => lost(holdings.map(Holdings::drawdown)),
         LimitKind::OrdersPerMinute => return Some(next(holdings.map_or(0, |of| of.last_minute(facts.now)))),
         LimitKind::OrdersPerDay => return Some(next(holdings.map_or(0, |of| of.today(facts.now)))),
         LimitKind::OpenOrders => {
-            return Some(Found::at_most(standing.open_after(nth).into(), most, Figure::Plain));
+            return Some(Found::at_most(standing.open_after(nth).into(), most));
         }
         _ => return None,
     };
@@ -179,18 +199,13 @@ fn lists(ask: &Ask<'_>, facts: &Facts<'_>, limits: &InForce<'_>, checks: &mut Ve
 /// The order by itself.
 fn order(limits: &InForce<'_>, assessment: &Assessment, checks: &mut Vec<Check>) {
     let kinds = [
-        (
-            Rule::Notional,
-            LimitKind::OrderNotional,
-            assessment.notional.0,
-            Figure::Money as fn(Decimal) -> Figure,
-        ),
-        (Rule::OrderQuantity, LimitKind::OrderQuantity, assessment.quantity.0, Figure::Plain),
+        (Rule::Notional, LimitKind::OrderNotional, assessment.notional.0),
+        (Rule::OrderQuantity, LimitKind::OrderQuantity, assessment.quantity.0),
     ];
-    for (rule, kind, value, figure) in kinds {
+    for (rule, kind, value) in kinds {
         let found = limits
             .of(kind)
-            .filter_map(|(_, limit)| Some((limit, Found::at_most(value, limit.value.number()?, figure))));
+            .filter_map(|(_, limit)| Some((limit, Found::at_most(value, limit.value.number()?))));
         note(rule, "quantity", found, checks);
     }
     if assessment.short.is_positive()

@@ -40,7 +40,8 @@ impl Counts {
 
     /// Orders of the 60 seconds before `now`. Those that seem to come from the future count too.
     pub(super) fn last_minute(&self, now: Timestamp) -> u32 {
-        let old = self.recent.partition_point(|at| *at + MINUTE <= now);
+        let since = now - MINUTE;
+        let old = self.recent.partition_point(|at| *at <= since);
         u32::try_from(self.recent.len() - old).unwrap_or(u32::MAX)
     }
 }

@@ -117,8 +117,14 @@ impl World {
         let units = Quantity(decimal(units));
         let request = OrderRequest::simple("c", symbol(), side, units, None, TimeInForce::Gtc);
         let size = Some((self.mark, units));
-        let quote =
-            domain::Quote { symbol: symbol(), bid: size, ask: size, exchange: 1, at: start(), received_at: None };
+        let quote = domain::Quote {
+            symbol: symbol(),
+            bid: size,
+            ask: size,
+            exchange: 1,
+            at: start(),
+            received_at: None,
+        };
         let facts = Facts {
             instrument: Some(&self.instrument),
             quote: Some(&quote),
@@ -223,7 +229,8 @@ impl World {
             assert_eq!(position, restored.position(scope, &symbol()), "{scope}");
             assert_eq!(self.ledger.figures(scope, start()), restored.figures(scope, start()), "{scope}");
             let open = |side| {
-                let orders = self.orders.iter().filter(|(o, of)| o.request.side == side && of.contains(scope));
+                let orders =
+                    self.orders.iter().filter(|(o, of)| o.request.side == side && of.contains(scope));
                 orders.map(|(order, _)| order.leaves()).sum::<Quantity>()
             };
             assert_eq!((position.buys, position.sells), (open(Side::Buy), open(Side::Sell)), "{scope}");
