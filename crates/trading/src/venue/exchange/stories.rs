@@ -604,6 +604,8 @@ fn what_is_malformed_is_refused_with_its_reason() {
     check("sell 1 trail 100 %", "price");
     check("sell 1 stop 95 ioc", "unsupported");
     check("buy 1 of 9", "restricted");
+    check("sell 9999999999999999999999999999; buy 1 at 9999999999999999999999999999", "quantity, price");
+    check("quote 99 x 5 101 x 5; buy 1000000000000 at 1000000000000", "insufficient_funds");
 }
 
 #[test]

@@ -338,8 +338,22 @@ impl Exchange {
     }
 }
 
+/// The highest price, and the most units of an order: what they come to is still an exact decimal.
+const MOST: i64 = 1_000_000_000_000;
+
 /// Checks what needs no knowledge of the market.
 fn check_form(terms: &Terms, instrument: &Instrument) -> Result<(), Refusal> {
+    let most = domain::Decimal::from(MOST);
+    if terms.quantity.0 > most {
+        return refuse(Reason::Quantity, format!("the quantity must not be above {MOST}"));
+    }
+    let distance = terms.trail.map(|trail| match trail {
+        Trail::Price(distance) => distance,
+        Trail::Percent(percent) => Price(percent),
+    });
+    if [terms.limit_price, terms.stop_price, distance].into_iter().flatten().any(|price| price.0 > most) {
+        return refuse(Reason::Price, format!("prices must not be above {MOST}"));
+    }
     if !terms.quantity.is_positive() || !on_step(terms.quantity.0, instrument.quantity_increment.0) {
         let step = instrument.quantity_increment;
         return refuse(Reason::Quantity, format!("the quantity must be a positive multiple of {step}"));
