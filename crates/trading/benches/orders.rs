@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{
-    Access, Clock as _, Context, Instrument, Order, OrderRequest, Quote, RequestId, Role,
-    SessionId, Side, Status, SystemClock, TimeInForce, Timestamp, UserId,
+    Access, Clock as _, Context, Instrument, Order, OrderRequest, Quote, RequestId, Role, SessionId, Side,
+    Status, SystemClock, TimeInForce, Timestamp, UserId,
 };
 use market::{Market, Settings};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
@@ -168,8 +168,14 @@ impl Desk {
     async fn submit(&self, nth: usize) -> Order {
         let (quantity, price) = ("0.001".parse().expect("a quantity"), "90".parse().expect("a price"));
         let name = format!("bench-{nth}");
-        let request =
-            OrderRequest::simple(name, instrument().symbol, Side::Buy, quantity, Some(price), TimeInForce::Gtc);
+        let request = OrderRequest::simple(
+            name,
+            instrument().symbol,
+            Side::Buy,
+            quantity,
+            Some(price),
+            TimeInForce::Gtc,
+        );
         let mut ctx = self.ctx.clone();
         ctx.at = SystemClock.now();
         self.gateway.submit(&ctx, self.account.id, request).await.expect("an accepted order").order

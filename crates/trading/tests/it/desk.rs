@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use domain::{
     Access, AccountId, AuditEntry, Clock, Context, Decimal, Instrument, Order, OrderEvent, OrderId,
-    OrderRequest, Quote, RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp,
-    UserId,
+    OrderRequest, Quote, RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp, UserId,
 };
 use market::{Feed, Market, Settings};
 use storage::testing::TestDatabase;
@@ -15,8 +14,8 @@ use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, que
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
 use trading::{
-    Account, AccountState, BookingKind, BrokerOrder, BrokerStatus, CancelError, Gateway, Holding, Mode, OrderLimits,
-    PaperSettings, PaperVenue, Parts, SubmitError, Submitted,
+    Account, AccountState, BookingKind, BrokerOrder, BrokerStatus, CancelError, Gateway, Holding, Mode,
+    OrderLimits, PaperSettings, PaperVenue, Parts, SubmitError, Submitted,
 };
 
 use crate::faulty::{Fault, Faulty};
@@ -154,7 +153,8 @@ impl Desk {
         let mut feed = market.feed("test");
         feed.put_quote(quote(now, "5")).unwrap();
         let stop = CancellationToken::new();
-        let settings = PaperSettings { settle_window: Duration::ZERO, ..PaperSettings::with_fee_bps(Decimal::from(10)) };
+        let settings =
+            PaperSettings { settle_window: Duration::ZERO, ..PaperSettings::with_fee_bps(Decimal::from(10)) };
         let venue = PaperVenue::open(&venue_file, &market, clock.clone(), settings, &stop).await.unwrap();
         let account = match account {
             Some(account) => account,

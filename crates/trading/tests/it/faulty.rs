@@ -4,12 +4,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-
 use async_trait::async_trait;
 use domain::{Order, OrderId, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use trading::{
-    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, Profile, SubmitFailure,
+    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, Profile,
+    SubmitFailure,
 };
 
 /// What goes wrong with the next submission (or, from then on, with the stream).

@@ -22,7 +22,8 @@ async fn a_market_order_is_journaled_sent_filled_and_booked() {
         let order = desk.until(order.id, |order| order.status == Status::Filled).await;
         assert_eq!(order.average_fill_price().unwrap().to_string(), "101");
 
-        let story: Vec<&str> = desk.journal(order.id).await.iter().map(|event| event.kind().as_str()).collect();
+        let story: Vec<&str> =
+            desk.journal(order.id).await.iter().map(|event| event.kind().as_str()).collect();
         assert_eq!(story, ["submitting", "acknowledged", "filled"]);
         let acts = desk.acts();
         let orders: Vec<&str> =
@@ -185,7 +186,8 @@ async fn an_order_that_never_arrived_is_sent_again_under_the_same_id_where_doubl
         let order = desk.submit(limit("a", "1", "90")).await.unwrap().order;
         let order = desk.until(order.id, |order| order.status == Status::Working).await;
         assert_eq!((order.attempts, desk.sent()), (2, vec![order.id, order.id]));
-        let story: Vec<&str> = desk.journal(order.id).await.iter().map(|event| event.kind().as_str()).collect();
+        let story: Vec<&str> =
+            desk.journal(order.id).await.iter().map(|event| event.kind().as_str()).collect();
         assert_eq!(story, ["submitting", "lost", "absent", "submitting", "acknowledged"]);
         desk.agrees_with_the_venue().await;
     }
