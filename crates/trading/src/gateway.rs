@@ -2,7 +2,7 @@
 
 mod desk;
 mod errors;
-mod open;
+pub(crate) mod open;
 mod previews;
 mod reading;
 

@@ -3,20 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::{BookId, CostMethod, Money, OrderId, Quantity, Side, Status, UserId};
+use domain::{BookId, CostMethod, Money, OrderId, Quantity, Side, Status, Timestamp, UserId};
 use storage::{StorageError, Tx};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{COMMANDS, Desk, Shared};
 use crate::accounts::{Account, Blind};
-use crate::book::{Book, BookKey, Holdings};
+use crate::book::{Book, BookKey, Holdings, Live};
 use crate::broker::Broker;
-use crate::core::{Config, Core, Known, scopes_of};
+use crate::core::{Config, Core, Kill, Known, scopes_of};
 use crate::risk::Hold;
 use crate::router;
 use crate::scope::Scope;
-use crate::store;
+use crate::store::{self, Flow, Folded};
 
 /// Takes an account over and starts its router, which ends with `stop`.
 pub(super) async fn open(
@@ -72,9 +72,47 @@ async fn read(shared: &Shared, account: &Account) -> Result<Known, StorageError>
         store::fold_fills(&mut connection, id, account.cost_method, &methods, &mut carry).await?
     };
     let open = store::load_open(&mut connection, id).await?;
-    let opening_cash = store::opening_cash(&mut connection, id).await?;
-    let flows = store::flows(&mut connection, id).await?;
+    let mut groups = Vec::new();
+    for main in groups_of(&open) {
+        groups.extend(store::load_group(&mut connection, main).await?);
+    }
+    let stored = Stored {
+        opening_cash: store::opening_cash(&mut connection, id).await?,
+        flows: store::flows(&mut connection, id).await?,
+        kills: store::kills(&mut connection).await?,
+        books,
+        folded,
+        open,
+        groups,
+    };
+    Ok(assemble(account, stored, shared.clock.now()))
+}
 
+/// What is stored of an account.
+pub(crate) struct Stored {
+    pub(crate) opening_cash: Option<Money>,
+    pub(crate) flows: Vec<Flow>,
+    pub(crate) books: Vec<(BookId, CostMethod)>,
+    pub(crate) folded: Folded,
+    /// Orders that are not at their end.
+    pub(crate) open: Vec<Live>,
+    /// The groups that these belong to, and the orders they replace.
+    pub(crate) groups: Vec<Live>,
+    pub(crate) kills: BTreeMap<Scope, Kill>,
+}
+
+/// Orders that have to be at hand together with those that are open.
+pub(crate) fn groups_of(open: &[Live]) -> BTreeSet<OrderId> {
+    let of = |live: &Live| {
+        let main = live.order.provenance.parent.unwrap_or(live.order.id);
+        [Some(main), live.order.provenance.replaces]
+    };
+    open.iter().flat_map(of).flatten().collect()
+}
+
+/// An account as what is stored of it says.
+pub(crate) fn assemble(account: &Account, stored: Stored, now: Timestamp) -> Known {
+    let Stored { opening_cash, flows, books, folded, open, groups, kills } = stored;
     // Cash is what there was at first, what came and went, and what fills did to it.
     let mut own: BTreeMap<BookKey, Holdings> = books
         .iter()
@@ -103,15 +141,7 @@ async fn read(shared: &Shared, account: &Account) -> Result<Known, StorageError>
     book.flows = flows.last().map_or(0, |flow| flow.seq);
     book.flowed =
         flows.iter().filter(|flow| flow.kind.is_external()).fold(Money::ZERO, |all, flow| all + flow.amount);
-    book.blind = Some(Blind { since: shared.clock.now(), reason: "the desk is starting".into() });
-    let groups: BTreeSet<OrderId> = open
-        .iter()
-        .flat_map(|live| {
-            let main = live.order.provenance.parent.unwrap_or(live.order.id);
-            [Some(main), live.order.provenance.replaces]
-        })
-        .flatten()
-        .collect();
+    book.blind = Some(Blind { since: now, reason: "the desk is starting".into() });
     for live in open {
         let (id, unsent) = (live.order.id, live.order.status == Status::Accepted);
         book.put(live);
@@ -119,14 +149,11 @@ async fn read(shared: &Shared, account: &Account) -> Result<Known, StorageError>
             book.queue(id);
         }
     }
-    // Orders at their end that those still open belong with.
-    for main in groups {
-        for live in store::load_group(&mut connection, main).await? {
-            if book.get(live.order.id).is_none() {
-                book.put(live);
-            }
+    // Those of a group that are at their end.
+    for live in groups {
+        if book.get(live.order.id).is_none() {
+            book.put(live);
         }
     }
-    let kills = store::kills(&mut connection).await?;
-    Ok(Known { book, opening_cash, newest_fill: folded.newest, kills })
+    Known { book, opening_cash, newest_fill: folded.newest, kills }
 }
