@@ -530,7 +530,8 @@ impl Ledger {
         })
     }
 
-    /// Takes up what was known before a restart. Fills of before are carried forward first.
+    /// Takes up what was known before a restart. Market prices are marked and fills of before carried forward first.
+    /// Every scope is resumed: while fills are carried, parts of a sum look like peaks of the profit.
     pub fn resume(&mut self, scope: &Scope, was: Remembered, now: Timestamp) {
         let place = self.place(scope, now);
         let holdings = &mut self.holdings[place];
