@@ -17,7 +17,12 @@ use domain::{
 use rustc_hash::FxHashMap;
 
 use crate::Blind;
+use crate::books::VirtualBook;
 use crate::store::{BookedFill, BookingKind, Change, Flow, NewOrder};
+
+mod moving;
+
+pub(crate) use self::moving::{BookChange, Moved, Withheld};
 
 /// Orders at their end that are kept at hand, because late fills and repeated reports are about these.
 const RECENT: usize = 2_048;
@@ -61,7 +66,7 @@ impl Live {
 
     /// Money and units that the order holds back.
     fn reserves(&self) -> (Money, Quantity) {
-        if self.is_shadow || self.order.status == Status::Held {
+        if self.is_shadow || self.order.status == Status::Held || self.order.status.is_terminal() {
             return Default::default();
         }
         let (money, units) = self.needs();
@@ -87,6 +92,10 @@ pub(crate) struct Holdings {
     pub(crate) reserved: Money,
     /// Units that open sell orders may still deliver.
     pub(crate) selling: FxHashMap<Symbol, Quantity>,
+    /// Money that came in without a trade, less what went out; without what the account had at first.
+    pub(crate) funded: Money,
+    /// Fees paid.
+    pub(crate) fees: Money,
 }
 
 impl Holdings {
@@ -97,6 +106,8 @@ impl Holdings {
             positions: BTreeMap::new(),
             reserved: Money::ZERO,
             selling: FxHashMap::default(),
+            funded: Money::ZERO,
+            fees: Money::ZERO,
         }
     }
 
@@ -111,6 +122,13 @@ impl Holdings {
     /// Units held that no open order sells.
     pub(crate) fn sellable(&self, symbol: &Symbol) -> Quantity {
         self.quantity(symbol) - self.selling.get(symbol).copied().unwrap_or_default()
+    }
+
+    /// Adds what was moved.
+    pub(crate) fn add(&mut self, moved: Moved) {
+        self.cash += moved.cash;
+        self.funded += moved.funded;
+        self.fees += moved.fees;
     }
 
     fn hold(&mut self, symbol: &Symbol, money: Money, units: Quantity) {
@@ -131,12 +149,14 @@ pub(crate) struct Book {
     pub(crate) whole: Holdings,
     /// The account divided: at least the account's own book.
     pub(crate) books: BTreeMap<BookKey, Holdings>,
+    /// Who has the books other than the account's own, closed ones too.
+    virtual_books: BTreeMap<BookId, VirtualBook>,
+    /// Open books by their owner.
+    owned: FxHashMap<String, BookId>,
     /// Fills booked so far; the next one has this number plus one.
     pub(crate) fills: i64,
     /// Flows booked so far.
     pub(crate) flows: i64,
-    /// Sum of the flows that came from outside.
-    pub(crate) flowed: Money,
     pub(crate) blind: Option<Blind>,
     pub(crate) latency: Option<Duration>,
     orders: FxHashMap<OrderId, Live>,
@@ -164,9 +184,10 @@ impl Book {
         Self {
             whole,
             books,
+            virtual_books: BTreeMap::new(),
+            owned: FxHashMap::default(),
             fills: 0,
             flows: 0,
-            flowed: Money::ZERO,
             blind: None,
             latency: None,
             orders: FxHashMap::default(),
@@ -329,17 +350,13 @@ impl Book {
     }
 
     fn count(&mut self, live: &Live, add: bool) {
-        if live.order.status.is_terminal() {
-            return;
-        }
         let (mut money, mut units) = live.reserves();
         if !add {
             (money, units) = (-money, -units);
         }
         let symbol = &live.order.request.symbol;
         self.whole.hold(symbol, money, units);
-        let key = live.order.provenance.book;
-        let key = if self.books.contains_key(&key) { key } else { None };
+        let key = key_of(self, &live.order);
         if let Some(holdings) = self.books.get_mut(&key) {
             holdings.hold(symbol, money, units);
         }
@@ -349,12 +366,14 @@ impl Book {
     pub(crate) fn commit(&mut self, draft: Draft) {
         self.fills = draft.fills;
         self.flows = draft.flows_count;
-        self.whole.cash += draft.cash;
-        self.flowed += draft.flowed;
+        for change in draft.books {
+            self.keep(change);
+        }
+        self.whole.add(draft.whole);
         self.whole.positions.extend(draft.positions);
-        for (key, cash) in draft.book_cash {
+        for (key, moved) in draft.moved {
             if let Some(holdings) = self.books.get_mut(&key) {
-                holdings.cash += cash;
+                holdings.add(moved);
             }
         }
         for ((key, symbol), position) in draft.book_positions {
@@ -365,6 +384,7 @@ impl Book {
         for live in draft.lives.into_values() {
             self.put(live);
         }
+        self.give_back(&draft.withheld);
     }
 }
 
@@ -377,18 +397,34 @@ pub(crate) struct Draft {
     pub(crate) flows: Vec<Flow>,
     /// What the account had in cash before its first fill, when that is learned now.
     pub(crate) opening_cash: Option<Money>,
+    /// Units that changed their book: two rows for each transfer.
+    pub(crate) transfers: Vec<BookedFill>,
+    /// Books that are opened, closed, or reckoned in another way.
+    pub(crate) books: Vec<BookChange>,
+    /// What is held back until the draft is committed, so that no order can take it meanwhile.
+    pub(crate) withheld: Vec<Withheld>,
     lives: BTreeMap<OrderId, Live>,
     positions: BTreeMap<Symbol, Position>,
     book_positions: BTreeMap<(BookKey, Symbol), Position>,
-    cash: Money,
-    book_cash: BTreeMap<BookKey, Money>,
+    /// What the draft adds to the account.
+    whole: Moved,
+    /// What it adds to each book.
+    moved: BTreeMap<BookKey, Moved>,
     fills: i64,
     flows_count: i64,
-    flowed: Money,
 }
 
-/// Every fill of a symbol on the account, oldest first, with the book of each: needed when one of them is corrected.
-pub(crate) type History = FxHashMap<Symbol, Vec<(BookKey, PositionFill)>>;
+/// A fill as it stands after corrections.
+#[derive(Clone, Debug)]
+pub(crate) struct PastFill {
+    pub(crate) book: BookKey,
+    pub(crate) fill: PositionFill,
+    /// It moved units between two books: to the account as a whole nothing happened.
+    pub(crate) is_transfer: bool,
+}
+
+/// Every fill of a symbol on the account, oldest first: needed when one of them is corrected.
+pub(crate) type History = FxHashMap<Symbol, Vec<PastFill>>;
 
 impl Draft {
     /// An empty draft on a book.
@@ -489,10 +525,10 @@ impl Draft {
     pub(crate) fn flow(&mut self, flow: Flow) {
         self.flows_count += 1;
         let flow = Flow { seq: self.flows_count, ..flow };
-        *self.book_cash.entry(flow.book).or_default() += flow.amount;
+        let moved = Moved { cash: flow.amount, funded: flow.amount, fees: Money::ZERO };
+        self.moved.entry(flow.book).or_default().add(moved);
         if flow.kind.is_external() {
-            self.cash += flow.amount;
-            self.flowed += flow.amount;
+            self.whole.add(moved);
         }
         self.flows.push(flow);
     }
@@ -500,13 +536,12 @@ impl Draft {
     /// Learns what the account had in cash before its first fill.
     pub(crate) fn open_with(&mut self, cash: Money) {
         self.opening_cash = Some(cash);
-        self.cash += cash;
-        *self.book_cash.entry(None).or_default() += cash;
+        self.pay(None, cash, Money::ZERO);
     }
 
     /// Cash of the whole account after the draft.
     pub(crate) fn cash_after(&self, book: &Book) -> Money {
-        book.whole.cash + self.cash
+        book.whole.cash + self.whole.cash
     }
 
     /// Units of every symbol after the draft.
@@ -518,16 +553,14 @@ impl Draft {
     fn book_fill(&mut self, book: &Book, history: &mut History, order: &Order, fill: &Fill) -> BookedFill {
         let (symbol, side, key) = (&order.request.symbol, order.request.side, key_of(book, order));
         let of_position = PositionFill::of(side, fill);
-        let cash = of_position.cash();
-        self.cash += cash;
-        *self.book_cash.entry(key).or_default() += cash;
+        self.pay(key, of_position.cash(), fill.fee);
         self.fills += 1;
         let whole = self.position(book, symbol);
         whole.apply(side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
         let own = self.book_position(book, key, symbol);
         let realised_pnl = own.apply(side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
         if let Some(fills) = history.get_mut(symbol) {
-            fills.push((key, of_position));
+            fills.push(PastFill { book: key, fill: of_position, is_transfer: false });
         }
         booked(order, key, self.fills, BookingKind::Fill, fill.clone(), None, realised_pnl)
     }
@@ -550,23 +583,21 @@ impl Draft {
         };
         let moved = by.map_or(Money::ZERO, |by| PositionFill::of(side, by).cash())
             - PositionFill::of(side, was).cash();
-        self.cash += moved;
-        *self.book_cash.entry(key).or_default() += moved;
+        self.pay(key, moved, by.map_or(Money::ZERO, |by| by.fee) - was.fee);
 
         let before = self.book_position(book, key, symbol).realised_pnl;
         let mut realised_pnl = Money::ZERO;
         if let Some(fills) = history.get_mut(symbol) {
-            let plain: Vec<PositionFill> = fills.iter().map(|(_, fill)| fill.clone()).collect();
+            let plain: Vec<PositionFill> = fills.iter().map(|past| past.fill.clone()).collect();
             match corrected(&plain, &change) {
-                Ok(after) => *fills = again(fills, after, was, key),
+                Ok(after) => *fills = again(fills, after, was),
                 Err(error) => {
                     tracing::error!(%error, order = %order.id, "a correction of what is not booked")
                 }
             }
-            let own = fills.iter().filter(|(k, _)| *k == key).map(|(_, fill)| fill);
-            let own = Position::fold(book.holdings(key).method, own);
+            let own = fold(self.method(book, key), fills, Some(key));
             realised_pnl = own.realised_pnl - before;
-            let whole = Position::fold(book.whole.method, fills.iter().map(|(_, fill)| fill));
+            let whole = fold(self.whole_method(book), fills, None);
             self.book_positions.insert((key, symbol.clone()), own);
             self.positions.insert(symbol.clone(), whole);
         }
@@ -584,32 +615,44 @@ impl Draft {
         vec![reversal, correction]
     }
 
+    /// Books cash that a fill brought (below zero: cost), its fee in it.
+    fn pay(&mut self, key: BookKey, cash: Money, fee: Money) {
+        let moved = Moved { cash, funded: Money::ZERO, fees: fee };
+        self.whole.add(moved);
+        self.moved.entry(key).or_default().add(moved);
+    }
+
     fn position(&mut self, book: &Book, symbol: &Symbol) -> &mut Position {
+        let method = self.whole_method(book);
         self.positions.entry(symbol.clone()).or_insert_with(|| {
             let known = book.whole.positions.get(symbol).cloned();
-            known.unwrap_or_else(|| Position::new(book.whole.method))
+            known.unwrap_or_else(|| Position::new(method))
         })
     }
 
     fn book_position(&mut self, book: &Book, key: BookKey, symbol: &Symbol) -> &mut Position {
+        let method = self.method(book, key);
         self.book_positions.entry((key, symbol.clone())).or_insert_with(|| {
-            let holdings = book.holdings(key);
-            let known = holdings.positions.get(symbol).cloned();
-            known.unwrap_or_else(|| Position::new(holdings.method))
+            let known = book.books.get(&key).and_then(|holdings| holdings.positions.get(symbol)).cloned();
+            known.unwrap_or_else(|| Position::new(method))
         })
     }
 }
 
+/// What the fills of one book come to; of all of them for the account, to which transfers are nothing.
+fn fold(method: CostMethod, fills: &[PastFill], of: Option<BookKey>) -> Position {
+    let counts = |past: &&PastFill| match of {
+        Some(key) => past.book == key,
+        None => !past.is_transfer,
+    };
+    Position::fold(method, fills.iter().filter(counts).map(|past| &past.fill))
+}
+
 /// The list of fills after a correction, with the books they belong to.
-fn again(
-    before: &[(BookKey, PositionFill)],
-    after: Vec<PositionFill>,
-    was: &Fill,
-    key: BookKey,
-) -> Vec<(BookKey, PositionFill)> {
+fn again(before: &[PastFill], after: Vec<PositionFill>, was: &Fill) -> Vec<PastFill> {
     let same_length = after.len() == before.len();
-    let mut books = before.iter().filter(|(_, fill)| same_length || fill.execution_id != was.execution_id);
-    after.into_iter().map(|fill| (books.next().map_or(key, |(book, _)| *book), fill)).collect()
+    let places = before.iter().filter(|past| same_length || past.fill.execution_id != was.execution_id);
+    places.zip(after).map(|(past, fill)| PastFill { fill, ..past.clone() }).collect()
 }
 
 fn key_of(book: &Book, order: &Order) -> BookKey {

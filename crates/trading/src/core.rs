@@ -14,6 +14,7 @@
 
 mod accept;
 mod backoff;
+mod books;
 mod breaker;
 mod budget;
 mod compare;
@@ -35,6 +36,7 @@ use domain::{
 pub use self::accept::Amendment;
 pub(crate) use self::accept::{Accepting, Market, Refused, describe, scopes_of, total};
 use self::backoff::{Backoff, Jitter};
+pub(crate) use self::books::{BookAct, BookDone, funded};
 pub(crate) use self::breaker::Breaker;
 use self::budget::Budget;
 pub use self::budget::{HeadRoom, Priority};
@@ -45,6 +47,7 @@ use self::search::Search;
 pub use self::search::Unknown;
 use crate::accounts::{Account, Blind};
 use crate::book::{Book, Draft, History, Live};
+use crate::books::BookRefusal;
 use crate::broker::{BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Profile, SubmitFailure};
 use crate::risk::{Ledger, OrderLimits};
 use crate::scope::Scope;
@@ -75,6 +78,8 @@ pub(crate) enum Command {
     Resolve { order: OrderId, choice: Choice, entry: Box<AuditEntry>, ticket: Ticket },
     /// Compare the account with the broker now.
     Reconcile { entry: Box<AuditEntry>, ticket: Ticket },
+    /// Do something to the books of the account.
+    Books { act: Box<BookAct>, entry: Box<AuditEntry>, ticket: Ticket },
 }
 
 impl Command {
@@ -83,7 +88,8 @@ impl Command {
             Self::Cancel { ticket, .. }
             | Self::Replace { ticket, .. }
             | Self::Resolve { ticket, .. }
-            | Self::Reconcile { ticket, .. } => *ticket,
+            | Self::Reconcile { ticket, .. }
+            | Self::Books { ticket, .. } => *ticket,
         }
     }
 }
@@ -115,6 +121,8 @@ pub(crate) enum Reply {
     NotUnknown(Status),
     /// A comparison was begun.
     Reconciling,
+    /// What was done to the books, or why nothing was.
+    Books(Result<BookDone, BookRefusal>),
     /// There is no such order.
     NotFound,
     /// It could not be journaled.
@@ -216,7 +224,9 @@ impl Step {
         Batch {
             inserts: self.draft.inserts.clone(),
             changes: self.draft.changes.clone(),
+            transfers: self.draft.transfers.clone(),
             flows: self.draft.flows.clone(),
+            books: self.draft.books.clone(),
             opening_cash: self.draft.opening_cash,
             entries: self.entries.clone(),
         }
@@ -389,6 +399,7 @@ impl Core {
                     }
                 }
                 Input::Found { answer: Ok(Some(order)), .. } => self.differs(order, &mut symbols),
+                Input::Command(Command::Books { act, .. }) => symbols.extend(self.reckoned_again(act)),
                 _ => {}
             }
         }
@@ -450,6 +461,8 @@ impl Core {
         };
         let mut inputs = inputs;
         inputs.splice(0..0, std::mem::take(&mut self.backlog));
+        // What is reckoned again is reckoned from what was read, to which this step has not added yet.
+        inputs.sort_by_key(|input| !books::is_reckoning(input));
         for input in inputs {
             self.fold(&mut step, input, view);
         }
@@ -505,6 +518,7 @@ impl Core {
         self.go_blind(step.now, &format!("the order journal cannot be written: {why}"));
         self.compare_at = Some(step.now);
         self.backlog.extend(step.kept);
+        self.keep_books_as_they_were(&step.draft);
         let mut right = Vec::new();
         for effect in step.effects {
             match effect {
@@ -619,14 +633,16 @@ impl Core {
                 ledger.release(order.id);
             }
         }
+        if let Some(cash) = draft.opening_cash {
+            ledger.flow(&[Scope::Desk, Scope::Account(self.account.id)], cash, now);
+        }
         for flow in &draft.flows {
-            let scopes: Vec<Scope> = match (flow.kind.is_external(), flow.book) {
-                (true, None) => vec![Scope::Desk, Scope::Account(self.account.id)],
-                (true, Some(book)) => vec![Scope::Desk, Scope::Account(self.account.id), Scope::Book(book)],
-                (false, None) => Vec::new(),
-                (false, Some(book)) => vec![Scope::Book(book)],
-            };
-            ledger.flow(&scopes, flow.amount, now);
+            ledger.flow(&books::funded(self.account.id, flow), flow.amount, now);
+        }
+        for booked in &draft.transfers {
+            let (Some(book), symbol) = (booked.book, &booked.symbol) else { continue };
+            let (quantity, cash) = booked.moved();
+            ledger.carry(&[Scope::Book(book)], symbol, quantity, cash, now);
         }
     }
 }

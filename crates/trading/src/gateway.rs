@@ -1,5 +1,6 @@
 //! The one door for orders: page, API and command line all come through here.
 
+mod books;
 mod desk;
 mod errors;
 pub(crate) mod open;
@@ -24,6 +25,8 @@ pub(crate) use self::desk::Desk;
 pub use self::errors::{AmendError, CancelError, CommandError, SubmitError};
 use self::previews::Previews;
 use crate::accounts::{Account, Mode};
+use crate::book::BookKey;
+use crate::books::OWN_BOOK;
 use crate::broker::Broker;
 use crate::core::{Accepting, Amendment, Choice, Command, Refused, Reply, describe, total};
 use crate::risk::{self, Check, Ledger, LimitBook, OrderLimits};
@@ -407,7 +410,8 @@ impl Gateway {
         Err(failure)
     }
 
-    /// Closes a position, or a part of it, with a market order.
+    /// Closes a position, or a part of it, with a market order: that of the principal's own book on the account, if they
+    /// have one, and else that of the account's.
     ///
     /// # Errors
     /// As [`Gateway::submit`]; also when there is no such position.
@@ -420,7 +424,21 @@ impl Gateway {
         client_order_id: String,
     ) -> Result<Submitted, SubmitError> {
         let desk = self.desk(ctx, Permission::OrdersPlace, id)?;
-        let held = desk.core().book.whole.quantity(symbol);
+        let book = desk.core().own_book_of(ctx);
+        self.close_in_book(ctx, desk, book, symbol, part, client_order_id).await
+    }
+
+    /// Closes what one book holds of an instrument, or a part of it.
+    async fn close_in_book(
+        &self,
+        ctx: &Context,
+        desk: &Desk,
+        book: BookKey,
+        symbol: &Symbol,
+        part: Option<Quantity>,
+        client_order_id: String,
+    ) -> Result<Submitted, SubmitError> {
+        let held = desk.core().book.holdings(book).quantity(symbol);
         let (side, all) = match held.is_negative() {
             true => (Side::Buy, -held),
             false => (Side::Sell, held),
@@ -429,12 +447,14 @@ impl Gateway {
         if all.is_zero() || quantity > all {
             return Err(SubmitError::NoPosition { symbol: symbol.clone(), held: all });
         }
-        let request =
-            OrderRequest::simple(client_order_id, symbol.clone(), side, quantity, None, TimeInForce::Day);
-        self.submit(ctx, id, request).await
+        let request = OrderRequest {
+            book: Some(book.unwrap_or(OWN_BOOK)),
+            ..OrderRequest::simple(client_order_id, symbol.clone(), side, quantity, None, TimeInForce::Day)
+        };
+        self.submit(ctx, desk.account_id(), request).await
     }
 
-    /// Cancels every open order of an account and closes every position once nothing stands in the way.
+    /// Cancels every open order of an account and closes every position of every book once nothing stands in the way.
     ///
     /// # Errors
     /// The principal may not. What could not be closed is among the results.
@@ -460,15 +480,18 @@ impl Gateway {
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(5), quiet).await;
-        let symbols: Vec<Symbol> = {
+        let held: Vec<(BookKey, Symbol)> = {
             let core = desk.core();
-            let held = core.book.whole.positions.iter().filter(|(_, position)| !position.quantity.is_zero());
-            held.map(|(symbol, _)| symbol.clone()).collect()
+            let books = core.book.books.iter();
+            let held = books.flat_map(|(book, holdings)| holdings.positions.iter().map(move |one| (*book, one)));
+            held.filter(|(_, (_, position))| !position.quantity.is_zero())
+                .map(|(book, (symbol, _))| (book, symbol.clone()))
+                .collect()
         };
-        let mut results = Vec::with_capacity(symbols.len());
-        for symbol in symbols {
+        let mut results = Vec::with_capacity(held.len());
+        for (book, symbol) in held {
             let name = OrderId::new(ctx.at).to_string();
-            let result = self.close_position(ctx, id, &symbol, None, name).await;
+            let result = self.close_in_book(ctx, desk, book, &symbol, None, name).await;
             results.push((symbol, result));
         }
         Ok(results)

@@ -23,6 +23,7 @@ pub mod risk;
 pub mod scope;
 
 mod book;
+pub mod books;
 mod store;
 
 mod core;

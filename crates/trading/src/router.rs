@@ -193,7 +193,7 @@ impl Router {
 
     /// Tells the streams what changed.
     fn publish(&self, batch: Batch) {
-        if batch.inserts.is_empty() && batch.changes.is_empty() && batch.flows.is_empty() {
+        if !batch.changes_the_account() {
             return;
         }
         let events = &self.shared.events;
@@ -206,6 +206,9 @@ impl Router {
             for booked in change.booked {
                 let _ = events.send(TradingEvent::Fill(Arc::new(booked)));
             }
+        }
+        for transfer in batch.transfers {
+            let _ = events.send(TradingEvent::Fill(Arc::new(transfer)));
         }
         let _ = events.send(TradingEvent::Account(self.desk.account_id()));
     }

@@ -10,9 +10,13 @@ use domain::{
 use rustc_hash::FxHashMap;
 use storage::{Connection, Row, RowExt as _, StorageError, Tx, query, query_scalar};
 
-use crate::book::{BookKey, History, Live};
+use crate::book::{BookChange, BookKey, History, Live, Moved, PastFill};
 use crate::core::Kill;
 use crate::scope::Scope;
+
+mod books;
+
+pub(crate) use self::books::books;
 
 /// Which orders to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,6 +123,17 @@ pub struct BookedFill {
     pub realised_pnl: Money,
 }
 
+impl BookedFill {
+    /// Units and cash that it added to its book, below zero where it took them.
+    pub(crate) fn moved(&self) -> (Quantity, Money) {
+        let quantity = match self.side {
+            Side::Buy => self.fill.quantity,
+            Side::Sell => -self.fill.quantity,
+        };
+        (quantity, PositionFill::of(self.side, &self.fill).cash())
+    }
+}
+
 /// Why money came or went without a trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowKind {
@@ -200,7 +215,11 @@ pub(crate) struct Change {
 pub(crate) struct Batch {
     pub(crate) inserts: Vec<NewOrder>,
     pub(crate) changes: Vec<Change>,
+    /// Units that changed their book.
+    pub(crate) transfers: Vec<BookedFill>,
     pub(crate) flows: Vec<Flow>,
+    /// Books that are opened, closed, or reckoned in another way.
+    pub(crate) books: Vec<BookChange>,
     pub(crate) opening_cash: Option<Money>,
     pub(crate) entries: Vec<AuditEntry>,
 }
@@ -209,9 +228,20 @@ impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
         self.inserts.is_empty()
             && self.changes.is_empty()
+            && self.transfers.is_empty()
             && self.flows.is_empty()
+            && self.books.is_empty()
             && self.opening_cash.is_none()
             && self.entries.is_empty()
+    }
+
+    /// Whether orders, money, units or books are other than before.
+    pub(crate) fn changes_the_account(&self) -> bool {
+        !(self.inserts.is_empty()
+            && self.changes.is_empty()
+            && self.transfers.is_empty()
+            && self.flows.is_empty()
+            && self.books.is_empty())
     }
 }
 
@@ -410,8 +440,11 @@ pub(crate) async fn journal(
     for changes in at_once(changes) {
         insert_events(tx, changes, epoch).await?;
     }
-    for booked in changes.iter().flat_map(|change| &change.booked) {
+    for booked in changes.iter().flat_map(|change| &change.booked).chain(&batch.transfers) {
         insert_fill(tx, booked).await?;
+    }
+    for change in &batch.books {
+        books::write(tx, account, change).await?;
     }
     let mut last: FxHashMap<OrderId, &Order> = FxHashMap::default();
     let mut order_of_change = Vec::new();
@@ -602,23 +635,6 @@ pub(crate) async fn load_group(
     Ok(group)
 }
 
-/// The books of an account that are not closed, with how each reckons cost.
-pub(crate) async fn books(
-    connection: &mut Connection,
-    account: AccountId,
-) -> Result<Vec<(BookId, CostMethod)>, StorageError> {
-    let sql = "SELECT id, cost_method FROM books WHERE account_id = $1 ORDER BY created_at, id";
-    let rows = query(sql).bind(account.to_string()).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                StorageError::parse_column(row, 0, "book id")?,
-                StorageError::parse_column(row, 1, "cost method")?,
-            ))
-        })
-        .collect()
-}
-
 /// The kill switches that are engaged.
 pub(crate) async fn kills(connection: &mut Connection) -> Result<BTreeMap<Scope, Kill>, StorageError> {
     let sql = "SELECT scope, engaged_at, engaged_by, reason, flatten, drill FROM kill_switches";
@@ -696,8 +712,8 @@ fn execution_id(kind: BookingKind, stored: String) -> String {
 pub(crate) struct Folded {
     /// The positions of the whole account.
     pub(crate) positions: BTreeMap<Symbol, Position>,
-    /// The positions of each book, and what its fills did to its cash.
-    pub(crate) books: BTreeMap<BookKey, (BTreeMap<Symbol, Position>, Money)>,
+    /// The positions of each book, and what its fills did to its money.
+    pub(crate) books: BTreeMap<BookKey, (BTreeMap<Symbol, Position>, Moved)>,
     /// Number of the last row.
     pub(crate) last_seq: i64,
     /// Time of the newest execution.
@@ -705,14 +721,14 @@ pub(crate) struct Folded {
 }
 
 /// Whose doing a fill was, as far as limits ask.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Author {
     pub(crate) submitted_by: String,
     pub(crate) strategy: Option<String>,
 }
 
-/// What is done with each fill as it is read.
-pub(crate) type EachFill<'a> = dyn FnMut(BookKey, &Author, &Symbol, &PositionFill) + Send + 'a;
+/// What is done with each fill as it is read; one without an author is one side of a transfer between books.
+pub(crate) type EachFill<'a> = dyn FnMut(BookKey, Option<&Author>, &Symbol, &PositionFill) + Send + 'a;
 
 /// The fold over all fills of an account, each as it stands after corrections.
 pub(crate) async fn fold_fills(
@@ -736,16 +752,20 @@ pub(crate) async fn fold_fills(
             if read.kind != BookingKind::Transfer {
                 folded.newest = folded.newest.max(Some(read.fill.at));
             }
-            let Some((book, symbol, fill)) = amended.stands(read) else { continue };
-            let author = Author {
-                submitted_by: row.try_get::<Option<String>, _>(11)?.unwrap_or_default(),
-                strategy: row.try_get(12)?,
+            let Some(PastFill { book, fill, is_transfer }) = amended.stands(read) else { continue };
+            let symbol: Symbol = StorageError::parse_column(row, 5, "symbol")?;
+            let author = match row.try_get::<Option<String>, _>(11)? {
+                Some(submitted_by) => Some(Author { submitted_by, strategy: row.try_get(12)? }),
+                None => None,
             };
-            each(book, &author, &symbol, &fill);
-            let whole = folded.positions.entry(symbol.clone()).or_insert_with(|| Position::new(method));
-            whole.apply(fill.side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
-            let (positions, cash) = folded.books.entry(book).or_default();
-            *cash += fill.cash();
+            each(book, author.as_ref(), &symbol, &fill);
+            if !is_transfer {
+                let whole = folded.positions.entry(symbol.clone()).or_insert_with(|| Position::new(method));
+                whole.apply(fill.side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
+            }
+            let (positions, moved) = folded.books.entry(book).or_default();
+            moved.cash += fill.cash();
+            moved.fees += fill.fee;
             let own = methods.get(&book).copied().unwrap_or(method);
             let own = positions.entry(symbol).or_insert_with(|| Position::new(own));
             own.apply(fill.side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
@@ -768,9 +788,7 @@ pub(crate) async fn history(
     let rows = query(sql).bind(account.to_string()).bind(symbol.as_str()).fetch_all(connection).await?;
     let mut fills = Vec::with_capacity(rows.len());
     for row in &rows {
-        if let Some((book, _, fill)) = amended.stands(Booking::read(row)?) {
-            fills.push((book, fill));
-        }
+        fills.extend(amended.stands(Booking::read(row)?));
     }
     Ok(History::from_iter([(symbol.clone(), fills)]))
 }
@@ -842,7 +860,7 @@ impl Amended {
     }
 
     /// What of a row counts, in the place of the first execution of its line of corrections.
-    fn stands(&mut self, booking: Booking) -> Option<(BookKey, Symbol, PositionFill)> {
+    fn stands(&mut self, booking: Booking) -> Option<PastFill> {
         if matches!(booking.kind, BookingKind::Correction | BookingKind::Bust) {
             return None;
         }
@@ -852,7 +870,7 @@ impl Amended {
         {
             fill = changes.remove(0)?;
         }
-        Some((booking.book, booking.symbol, fill))
+        Some(PastFill { book: booking.book, fill, is_transfer: booking.kind == BookingKind::Transfer })
     }
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{Core, Kill, View};
 use crate::accounts::{Blind, Mode};
-use crate::book::Live;
+use crate::book::{BookKey, Live};
+use crate::books::BookRefusal;
 use crate::broker::Way;
 use crate::risk::{
     self, Ask, Assessment, BookFacts, Facts, Hold, Ledger, Limit, LimitBook, OrderLimits, Session,
@@ -49,6 +50,8 @@ pub(crate) enum Refused {
     Unsupported { field: &'static str, reason: String },
     /// Somebody else has to agree first.
     NeedsApproval(Arc<Limit>),
+    /// It is not for the book that it names.
+    Book(BookRefusal),
     /// The order that is to be replaced stands so that it cannot be.
     NotReplaceable(Status),
 }
@@ -99,20 +102,22 @@ impl Core {
         asking: &Accepting<'_>,
         request: &OrderRequest,
     ) -> (Assessment, Option<Quote>) {
-        self.assess_in_place_of(asking, request, None)
+        let book = self.book_for(asking.ctx, request).unwrap_or_default();
+        self.assess_in_place_of(asking, request, book, None)
     }
 
     fn assess_in_place_of(
         &self,
         asking: &Accepting<'_>,
         request: &OrderRequest,
+        key: BookKey,
         old: Option<&Live>,
     ) -> (Assessment, Option<Quote>) {
         let symbol = &request.symbol;
         let (quote, quoted_at) = asking.market.quote(symbol).unzip();
         let instrument = asking.market.instrument(symbol);
         let (money, units) = old.map_or_else(Default::default, Live::needs);
-        let book = request.book.map(|book| self.book.holdings(Some(book)));
+        let book = (key.is_some() || self.book.is_divided()).then(|| self.book.holdings(key));
         let facts = Facts {
             instrument: instrument.as_ref(),
             quote: quote.as_ref(),
@@ -127,7 +132,7 @@ impl Core {
             session: Session::Open,
             now: asking.ctx.at,
         };
-        let scopes = scopes(self.account.id, request.book, &author(asking.ctx), request.strategy.as_deref());
+        let scopes = scopes(self.account.id, key, &author(asking.ctx), request.strategy.as_deref());
         let ask = Ask { request, scopes: &scopes, replaces: old.map(|live| live.order.id) };
         let terms = &self.config.limits;
         (risk::assess(&ask, &facts, terms, asking.limits, asking.ledger), quote)
@@ -142,7 +147,7 @@ impl Core {
         id: OrderId,
         leg_ids: [OrderId; 2],
     ) -> Result<Intent, Refused> {
-        self.check_open(asking.ctx, request)?;
+        let book = self.check_open(asking.ctx, request)?;
         let done_by_desk = self.ways(request)?;
         let (assessment, _) = self.assess(asking, request);
         self.check(asking, &assessment)?;
@@ -151,7 +156,7 @@ impl Core {
             return Err(Refused::Blind(blind.clone()));
         }
         let (ctx, account) = (asking.ctx, self.account.id);
-        let provenance = Provenance { book: request.book, done_by_desk, ..Provenance::of(author(ctx)) };
+        let provenance = Provenance { book, done_by_desk, ..Provenance::of(author(ctx)) };
         let order = Order::accepted(id, account, request.clone(), assessment.quantity, provenance, ctx.at);
         let order = match request.class {
             // The take-profit of the two: it is kept here, and the stop-loss works.
@@ -222,9 +227,13 @@ impl Core {
             stop_loss: None,
             ..was.clone()
         };
-        self.check_open(asking.ctx, &request)?;
+        let book = order.provenance.book;
+        if book.is_some() {
+            self.check_author(asking.ctx, book).map_err(Refused::Book)?;
+        }
+        self.check_switches(asking.ctx, &request, book)?;
         self.ways(&request)?;
-        let (assessment, _) = self.assess_in_place_of(asking, &request, Some(&live));
+        let (assessment, _) = self.assess_in_place_of(asking, &request, book, Some(&live));
         self.check(asking, &assessment)?;
         if let (false, Some(blind)) = (assessment.closing, &self.book.blind) {
             return Err(Refused::Blind(blind.clone()));
@@ -249,9 +258,14 @@ impl Core {
         ledger.forget(by);
     }
 
-    /// Whether the account takes orders at all.
-    fn check_open(&self, ctx: &Context, request: &OrderRequest) -> Result<(), Refused> {
-        let scopes = scopes(self.account.id, request.book, &author(ctx), request.strategy.as_deref());
+    /// The book that an order is for, if that and the account take orders at all.
+    fn check_open(&self, ctx: &Context, request: &OrderRequest) -> Result<BookKey, Refused> {
+        let book = self.book_for(ctx, request).map_err(Refused::Book)?;
+        self.check_switches(ctx, request, book).map(|()| book)
+    }
+
+    fn check_switches(&self, ctx: &Context, request: &OrderRequest, book: BookKey) -> Result<(), Refused> {
+        let scopes = scopes(self.account.id, book, &author(ctx), request.strategy.as_deref());
         if let Some(kill) = self.killed(&scopes) {
             return Err(Refused::Killed(kill.clone()));
         }

@@ -11,7 +11,7 @@ impl Core {
     pub(super) fn fold(&mut self, step: &mut Step, input: Input, view: &dyn View) {
         match &input {
             // Told to the caller as failed; not tried again behind their back.
-            Input::Command(command) => return self.fold_command(step, command.clone()),
+            Input::Command(command) => return self.fold_command(step, command.clone(), view),
             Input::Event(event) => {
                 self.events_seen += 1;
                 self.fold_told(step, event);
@@ -165,7 +165,7 @@ impl Core {
         }
     }
 
-    fn fold_command(&mut self, step: &mut Step, command: Command) {
+    fn fold_command(&mut self, step: &mut Step, command: Command, view: &dyn View) {
         match command {
             Command::Cancel { orders, entry, ticket } => {
                 let results: Vec<_> =
@@ -197,6 +197,10 @@ impl Core {
                 step.entries.push(*entry);
                 self.compare_at = Some(step.now);
                 step.effects.push(Effect::Reply(ticket, Reply::Reconciling));
+            }
+            Command::Books { act, entry, ticket } => {
+                let reply = Reply::Books(self.act_on_books(step, *act, *entry, view));
+                step.effects.push(Effect::Reply(ticket, reply));
             }
         }
     }

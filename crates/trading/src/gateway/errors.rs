@@ -6,6 +6,7 @@ use domain::{Denied, OrderId, Quantity, Status, Symbol};
 use storage::StorageError;
 
 use crate::accounts::Blind;
+use crate::books::BookRefusal;
 use crate::core::{Kill, Refused};
 use crate::risk::{Check, Limit};
 
@@ -38,6 +39,9 @@ pub enum SubmitError {
     /// Somebody else has to agree first.
     #[error("an order of this size needs the consent of a second person: above {}", .0.value)]
     NeedsApproval(Arc<Limit>),
+    /// It is not for the book that it names.
+    #[error(transparent)]
+    Book(BookRefusal),
     /// There is no position to close, or less than that.
     #[error("there are {held} {symbol} to close")]
     NoPosition {
@@ -71,6 +75,7 @@ impl SubmitError {
             Self::NotLive => "account_not_live",
             Self::Unsupported { .. } => "unsupported_by_broker",
             Self::NeedsApproval(_) => "approval_needed",
+            Self::Book(refusal) => refusal.code(),
             Self::NoPosition { .. } => "no_position",
             Self::PreviewExpired => "preview_expired",
             Self::ClientOrderIdConflict { .. } => "client_order_id_conflict",
@@ -88,6 +93,7 @@ impl From<Refused> for SubmitError {
             Refused::NotLive => Self::NotLive,
             Refused::Unsupported { field, reason } => Self::Unsupported { field, reason },
             Refused::NeedsApproval(limit) => Self::NeedsApproval(limit),
+            Refused::Book(refusal) => Self::Book(refusal),
             Refused::NotReplaceable(status) => Self::Unsupported {
                 field: "status",
                 reason: format!("an order that is {status} cannot be replaced"),

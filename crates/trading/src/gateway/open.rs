@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::{BookId, CostMethod, Money, OrderId, Quantity, Side, Status, Timestamp, UserId};
+use domain::{CostMethod, Money, OrderId, Quantity, Side, Status, Timestamp, UserId};
 use storage::{StorageError, Tx};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{COMMANDS, Desk, Shared};
 use crate::accounts::{Account, Blind};
-use crate::book::{Book, BookKey, Holdings, Live};
+use crate::book::{Book, BookChange, BookKey, Holdings, Live, Moved};
+use crate::books::VirtualBook;
 use crate::broker::Broker;
-use crate::core::{Config, Core, Kill, Known, scopes_of};
+use crate::core::{Config, Core, Kill, Known, funded, scopes_of};
 use crate::risk::Hold;
 use crate::router;
 use crate::scope::Scope;
@@ -52,23 +53,28 @@ pub(super) async fn open(
 async fn read(shared: &Shared, account: &Account) -> Result<Known, StorageError> {
     let id = account.id;
     let mut connection = shared.db.read().await?;
-    let books: Vec<(BookId, CostMethod)> = store::books(&mut connection, id).await?;
+    let books = store::books(&mut connection, id).await?;
     let methods: BTreeMap<BookKey, CostMethod> =
-        books.iter().map(|(book, method)| (Some(*book), *method)).collect();
+        books.iter().map(|book| (Some(book.id), book.cost_method)).collect();
     let folded = {
-        let mut carry =
-            |book: BookKey, author: &store::Author, symbol: &domain::Symbol, fill: &domain::PositionFill| {
-                let user = author.submitted_by.parse::<UserId>().ok().map(Scope::User);
-                let strategy = author.strategy.clone().map(Scope::Strategy);
-                let scopes: Vec<Scope> = [Scope::Desk, Scope::Account(id)]
-                    .into_iter()
-                    .chain(book.map(Scope::Book))
-                    .chain(user)
-                    .chain(strategy)
-                    .collect();
-                let signed: Quantity = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
-                shared.ledger().carry(&scopes, symbol, signed, fill.cash(), fill.at);
-            };
+        let mut carry = |book: BookKey,
+                         author: Option<&store::Author>,
+                         symbol: &domain::Symbol,
+                         fill: &domain::PositionFill| {
+            // What one book hands to another is nothing to anybody else.
+            let account = author.map(|_| [Scope::Desk, Scope::Account(id)]);
+            let user = author.and_then(|author| author.submitted_by.parse::<UserId>().ok());
+            let strategy = author.and_then(|author| author.strategy.clone());
+            let scopes: Vec<Scope> = account
+                .into_iter()
+                .flatten()
+                .chain(book.map(Scope::Book))
+                .chain(user.map(Scope::User))
+                .chain(strategy.map(Scope::Strategy))
+                .collect();
+            let signed: Quantity = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };
+            shared.ledger().carry(&scopes, symbol, signed, fill.cash(), fill.at);
+        };
         store::fold_fills(&mut connection, id, account.cost_method, &methods, &mut carry).await?
     };
     let open = store::load_open(&mut connection, id).await?;
@@ -85,14 +91,23 @@ async fn read(shared: &Shared, account: &Account) -> Result<Known, StorageError>
         open,
         groups,
     };
-    Ok(assemble(account, stored, shared.clock.now()))
+    let now = shared.clock.now();
+    {
+        let mut ledger = shared.ledger();
+        let cash = stored.opening_cash.unwrap_or_default();
+        ledger.flow(&[Scope::Desk, Scope::Account(id)], cash, now);
+        for flow in &stored.flows {
+            ledger.flow(&funded(id, flow), flow.amount, now);
+        }
+    }
+    Ok(assemble(account, stored, now))
 }
 
 /// What is stored of an account.
 pub(crate) struct Stored {
     pub(crate) opening_cash: Option<Money>,
     pub(crate) flows: Vec<Flow>,
-    pub(crate) books: Vec<(BookId, CostMethod)>,
+    pub(crate) books: Vec<VirtualBook>,
     pub(crate) folded: Folded,
     /// Orders that are not at their end.
     pub(crate) open: Vec<Live>,
@@ -116,31 +131,34 @@ pub(crate) fn assemble(account: &Account, stored: Stored, now: Timestamp) -> Kno
     // Cash is what there was at first, what came and went, and what fills did to it.
     let mut own: BTreeMap<BookKey, Holdings> = books
         .iter()
-        .map(|(book, method)| (Some(*book), Holdings::new(*method, Money::ZERO)))
+        .map(|book| (Some(book.id), Holdings::new(book.cost_method, Money::ZERO)))
         .chain([(None, Holdings::new(account.cost_method, opening_cash.unwrap_or_default()))])
         .collect();
-    for (key, (positions, cash)) in folded.books {
-        let key = if own.contains_key(&key) { key } else { None };
+    let mut whole = Holdings::new(account.cost_method, opening_cash.unwrap_or_default());
+    whole.positions = folded.positions;
+    for (key, (positions, moved)) in folded.books {
+        whole.add(moved);
         if let Some(holdings) = own.get_mut(&key) {
-            holdings.cash += cash;
+            holdings.add(moved);
             holdings.positions.extend(positions);
         }
     }
     for flow in &flows {
-        let key = if own.contains_key(&flow.book) { flow.book } else { None };
-        if let Some(holdings) = own.get_mut(&key) {
-            holdings.cash += flow.amount;
+        let moved = Moved { cash: flow.amount, funded: flow.amount, fees: Money::ZERO };
+        if flow.kind.is_external() {
+            whole.add(moved);
+        }
+        if let Some(holdings) = own.get_mut(&flow.book) {
+            holdings.add(moved);
         }
     }
-    let cash = own.values().map(|holdings| holdings.cash).fold(Money::ZERO, |all, cash| all + cash);
-    let mut whole = Holdings::new(account.cost_method, cash);
-    whole.positions = folded.positions;
 
     let mut book = Book::new(whole, own);
+    for one in books {
+        book.keep(BookChange::Opened(one));
+    }
     book.fills = folded.last_seq;
     book.flows = flows.last().map_or(0, |flow| flow.seq);
-    book.flowed =
-        flows.iter().filter(|flow| flow.kind.is_external()).fold(Money::ZERO, |all, flow| all + flow.amount);
     book.blind = Some(Blind { since: now, reason: "the desk is starting".into() });
     for live in open {
         let (id, unsent) = (live.order.id, live.order.status == Status::Accepted);

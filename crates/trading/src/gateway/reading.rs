@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{AccountId, Context, Denied, Money, Order, OrderId, Permission, Resource, Timestamp};
+use domain::{AccountId, Context, Denied, Order, OrderId, Permission, Resource, Timestamp};
 use storage::StorageError;
 
 use super::{Desk, Gateway};
@@ -25,29 +25,19 @@ impl Gateway {
         let core = desk.core();
         let book = &core.book;
         let whole = &book.whole;
-        let (mut equity, mut realised, mut unrealised) = (whole.cash, Money::ZERO, Money::ZERO);
-        for (symbol, position) in &whole.positions {
-            realised += position.realised_pnl;
-            match self.shared.market.last_price(symbol) {
-                Some(price) => {
-                    equity += position.value(price);
-                    unrealised += position.unrealised_pnl(price);
-                }
-                None => equity += position.cost,
-            }
-        }
+        let valued = whole.valued(|symbol| self.shared.market.last_price(symbol));
         Ok(AccountState {
             account: core.account.clone(),
             cash: whole.cash,
-            equity,
+            equity: valued.equity,
             buying_power: whole.buying_power(),
             reserved: whole.reserved,
-            realised_pnl: realised,
-            unrealised_pnl: unrealised,
+            realised_pnl: valued.realised,
+            unrealised_pnl: valued.unrealised,
             blind: book.blind.clone(),
             broker_latency: book.latency,
             open_orders: book.open_orders(),
-            deposits: book.flowed,
+            deposits: whole.funded,
             sparing_since: core.breaker().opened_at(),
             head_room: core.head_room(self.shared.clock.now()),
             at: self.shared.clock.now(),
