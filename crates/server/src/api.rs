@@ -9,6 +9,7 @@ mod factors;
 mod fills;
 mod health;
 mod market;
+mod names;
 mod orders;
 mod page;
 mod roles;

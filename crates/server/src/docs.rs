@@ -154,10 +154,10 @@ fn fields(document: &Value, schema: &Value) -> Markup {
     }
 }
 
-/// The objects that a schema is put together from.
+/// The objects that a schema is put together from, or is one of.
 fn all_of<'d>(document: &'d Value, schema: &'d Value) -> Vec<&'d Value> {
     let schema = resolve(document, schema);
-    match schema["allOf"].as_array() {
+    match schema["allOf"].as_array().or(schema["oneOf"].as_array()) {
         Some(parts) => parts.iter().flat_map(|part| all_of(document, part)).collect(),
         None => vec![schema],
     }
@@ -261,7 +261,7 @@ async fn problems(_: SignedIn) -> Markup {
                 p { "Every refusal has one of these codes. They never change their meaning; the words of " code { "detail" } " may." }
                 div class="scroll" { table {
                     tr { th scope="col" { "Code" } th scope="col" { "Status" } th scope="col" { "Meaning" } }
-                    @for code in Code::ALL {
+                    @for code in Code::all() {
                         tr id=(code.as_str()) {
                             th scope="row" { code { (code.as_str()) } }
                             td { (code.status().as_u16()) }

@@ -89,6 +89,7 @@ impl Desk {
             brokers,
             limits,
             tick: TICK,
+            jitter,
         };
         let gateway = Gateway::start(parts, &stop).await?;
         Ok(Self { gateway, market, market_task, feed_task, sandbox, venue, stop })

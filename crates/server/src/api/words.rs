@@ -152,6 +152,16 @@ schemas! {
     OrderType = all!(domain::OrderKind);
     /// How long an order works.
     TimeInForce = all!(domain::TimeInForce);
+    /// Whether an order stands alone or brings others with it.
+    OrderClass = all!(domain::OrderClass);
+    /// What an order is for in a group of orders.
+    Leg = all!(domain::Leg);
+    /// Who made an order.
+    Origin = all!(domain::Origin);
+    /// Why brokers say no.
+    BrokerReasonCode = all!(domain::Reason);
+    /// What sort of booking a fill is.
+    BookingKind = all!(trading::BookingKind);
     /// Where an order stands.
     OrderStatus = all!(domain::Status);
     /// Who crossed the spread.

@@ -101,6 +101,7 @@ impl Desk {
             brokers,
             limits: OrderLimits::default(),
             tick: Duration::from_millis(50),
+            jitter: 1,
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
         let app = server::app(server::Parts {

@@ -1,0 +1,55 @@
+//! Whoever and whatever the API names beside its id: people, and what limits and switches are set on.
+
+use domain::{AccountId, Context};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Desk;
+
+/// Who did something.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct Who {
+    /// A user's id; a word for whoever is no user, as `configuration` or `external`.
+    id: String,
+    name: String,
+}
+
+impl Who {
+    pub(crate) async fn of(desk: &Desk, id: &str) -> Self {
+        Self { name: desk.names.of(desk, id).await, id: id.to_owned() }
+    }
+}
+
+/// What a limit or a kill switch is set on.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = Scope)]
+pub(crate) struct NamedScope {
+    /// As it is written in requests: `desk`, `user/ID`, `strategy/NAME`.
+    #[schema(example = "strategy/momentum")]
+    scope: String,
+    /// What sort of thing it is.
+    kind: &'static str,
+    /// Which one; empty for the desk.
+    id: String,
+    /// What people call it.
+    name: String,
+}
+
+impl NamedScope {
+    pub(crate) async fn of(desk: &Desk, scope: &trading::Scope) -> Self {
+        let name = match scope {
+            trading::Scope::Desk => "the whole desk".to_owned(),
+            trading::Scope::User(user) => desk.names.of(desk, &user.to_string()).await,
+            trading::Scope::Account(account) => account_name(desk, *account),
+            other => other.id(),
+        };
+        Self { scope: scope.to_string(), kind: scope.kind(), id: scope.id(), name }
+    }
+}
+
+/// Whoever may see what is set on an account may see what it is called.
+fn account_name(desk: &Desk, id: AccountId) -> String {
+    let everything = Context::operator(None, desk.clock.now());
+    let accounts = desk.gateway.accounts(&everything);
+    accounts.into_iter().find(|one| one.id == id).map_or_else(|| id.to_string(), |one| one.name)
+}
