@@ -7,6 +7,7 @@ use storage::StorageError;
 
 use super::{Desk, Gateway};
 use crate::accounts::{Account, AccountState, Blind, Holding};
+use crate::broker::Profile;
 use crate::core::{HeadRoom, Unknown};
 use crate::store::{self, BookedFill, FillFilter, JournalRow, OrderFilter};
 
@@ -168,6 +169,15 @@ impl Gateway {
     pub fn head_room(&self, ctx: &Context, id: AccountId) -> Result<HeadRoom, Denied> {
         let desk = self.desk(ctx, Permission::AccountsView, id)?;
         Ok(desk.core().head_room(self.shared.clock.now()))
+    }
+
+    /// What an account's broker can do, and what the desk does in its place.
+    ///
+    /// # Errors
+    /// The principal may not see the account, or there is none.
+    pub fn profile(&self, ctx: &Context, id: AccountId) -> Result<Profile, Denied> {
+        let desk = self.desk(ctx, Permission::AccountsView, id)?;
+        Ok(desk.core().profile.clone())
     }
 
     pub(super) fn visible(&self, ctx: &Context, permission: Permission) -> impl Iterator<Item = &Arc<Desk>> {
