@@ -124,6 +124,26 @@ impl Holdings {
         self.quantity(symbol) - self.selling.get(symbol).copied().unwrap_or_default()
     }
 
+    /// What they are worth at the latest prices, and at cost where there is none.
+    pub(crate) fn valued(&self, price_of: impl Fn(&Symbol) -> Option<Price>) -> Valued {
+        let mut valued = Valued { equity: self.cash, is_priced: true, ..Valued::default() };
+        for (symbol, position) in &self.positions {
+            valued.realised += position.realised_pnl;
+            match price_of(symbol) {
+                _ if position.quantity.is_zero() => {}
+                Some(price) => {
+                    valued.equity += position.value(price);
+                    valued.unrealised += position.unrealised_pnl(price);
+                }
+                None => {
+                    valued.equity += position.cost;
+                    valued.is_priced = false;
+                }
+            }
+        }
+        valued
+    }
+
     /// Adds what was moved.
     pub(crate) fn add(&mut self, moved: Moved) {
         self.cash += moved.cash;
@@ -137,6 +157,17 @@ impl Holdings {
             *self.selling.entry(symbol.clone()).or_default() += units;
         }
     }
+}
+
+/// What holdings are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Valued {
+    /// Cash and what is held.
+    pub(crate) equity: Money,
+    pub(crate) realised: Money,
+    pub(crate) unrealised: Money,
+    /// Nothing is held of which there is no price.
+    pub(crate) is_priced: bool,
 }
 
 /// Which of the books: `None` is the account's own.

@@ -577,6 +577,11 @@ impl Core {
         self.budget.head_room(now)
     }
 
+    /// Whether it is known what the account had at first.
+    pub(crate) fn is_funded(&self) -> bool {
+        self.opening_cash.is_some()
+    }
+
     /// Since when the broker is spared because it does not answer.
     pub(crate) fn breaker(&self) -> &Breaker {
         &self.breaker

@@ -29,6 +29,7 @@ mod store;
 mod core;
 
 mod gateway;
+pub mod portfolio;
 mod router;
 
 mod venue;

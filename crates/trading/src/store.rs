@@ -15,8 +15,12 @@ use crate::core::Kill;
 use crate::scope::Scope;
 
 mod books;
+mod equity;
 
 pub(crate) use self::books::books;
+pub(crate) use self::equity::{
+    Series, equity, equity_since, expire_equity, insert_equity, newest_equities, newest_equity,
+};
 
 /// Which orders to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

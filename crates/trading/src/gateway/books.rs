@@ -1,8 +1,6 @@
 //! The books of an account, seen and managed.
 
-use domain::{
-    AccountId, AuditEntry, BookId, Context, CostMethod, Denied, Money, OrderId, Permission, Quantity,
-};
+use domain::{AccountId, AuditEntry, BookId, Context, CostMethod, Denied, OrderId, Permission, Quantity};
 use serde_json::json;
 use storage::StorageError;
 
@@ -186,37 +184,4 @@ impl Gateway {
 /// The book that is named, whichever way the account's own is.
 fn key(book: Option<BookId>) -> BookKey {
     book.filter(|id| *id != OWN_BOOK)
-}
-
-/// What holdings are worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Valued {
-    /// Cash and what is held.
-    pub(crate) equity: Money,
-    pub(crate) realised: Money,
-    pub(crate) unrealised: Money,
-    /// Nothing is held of which there is no price.
-    pub(crate) is_priced: bool,
-}
-
-impl Holdings {
-    /// What they are worth at the latest prices, and at cost where there is none.
-    pub(crate) fn valued(&self, price_of: impl Fn(&domain::Symbol) -> Option<domain::Price>) -> Valued {
-        let mut valued = Valued { equity: self.cash, is_priced: true, ..Valued::default() };
-        for (symbol, position) in &self.positions {
-            valued.realised += position.realised_pnl;
-            match price_of(symbol) {
-                _ if position.quantity.is_zero() => {}
-                Some(price) => {
-                    valued.equity += position.value(price);
-                    valued.unrealised += position.unrealised_pnl(price);
-                }
-                None => {
-                    valued.equity += position.cost;
-                    valued.is_priced = false;
-                }
-            }
-        }
-        valued
-    }
 }

@@ -14,6 +14,7 @@ use crate::book::{Book, BookChange, BookKey, Holdings, Live, Moved};
 use crate::books::VirtualBook;
 use crate::broker::Broker;
 use crate::core::{Config, Core, Kill, Known, funded, scopes_of};
+use crate::portfolio;
 use crate::risk::Hold;
 use crate::router;
 use crate::scope::Scope;
@@ -46,6 +47,7 @@ pub(super) async fn open(
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let desk = Arc::new(Desk::new(core, broker, epoch, commands));
     tokio::spawn(router::run(shared.clone(), desk.clone(), inbox, stop.clone()));
+    tokio::spawn(portfolio::run(shared.clone(), desk.clone(), stop.clone()));
     Ok(desk)
 }
 
