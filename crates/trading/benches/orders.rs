@@ -138,6 +138,8 @@ impl Desk {
             limits: OrderLimits { max_quote_age: Duration::from_secs(86_400), ..OrderLimits::default() },
             tick: Duration::from_millis(250),
             jitter: 1,
+            kill_file: None,
+            four_eyes: trading::FourEyes::default(),
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
         let ctx = Context::user(

@@ -34,7 +34,7 @@ use domain::{
 };
 
 pub use self::accept::Amendment;
-pub(crate) use self::accept::{Accepting, Market, Refused, describe, scopes_of, total};
+pub(crate) use self::accept::{Accepting, Market, Refused, author, describe, scopes_of, total};
 use self::backoff::{Backoff, Jitter};
 pub(crate) use self::books::{BookAct, BookDone, funded};
 pub(crate) use self::breaker::Breaker;
@@ -42,6 +42,7 @@ use self::budget::Budget;
 pub use self::budget::{HeadRoom, Priority};
 use self::compare::Difference;
 pub(crate) use self::compare::Snapshot;
+pub(crate) use self::kill::Braked;
 pub use self::kill::Kill;
 use self::search::Search;
 pub use self::search::Unknown;
@@ -138,6 +139,8 @@ pub(crate) enum Input {
     Event(BrokerEvent),
     /// The broker answered an order.
     Sent { order: OrderId, answer: Result<String, SubmitFailure>, took: Duration },
+    /// A kill switch was engaged after the order was journaled as being sent, and before it was: it did not leave.
+    Withheld { order: OrderId, replaces: Option<OrderId> },
     /// The broker answered a cancel.
     CancelAnswered { order: OrderId, answer: Result<(), CancelFailure> },
     /// The broker answered a replacement.
@@ -260,6 +263,10 @@ pub(crate) struct Core {
     events_seen: u64,
     /// Inputs whose commit failed.
     backlog: Vec<Input>,
+    /// When an order was last accepted.
+    pub(crate) accepted_at: Option<Timestamp>,
+    /// Orders that are accepted and not in the journal yet.
+    arriving: BTreeSet<OrderId>,
     /// Orders on their way to the broker.
     sending: BTreeSet<OrderId>,
     /// Cancels on their way.
@@ -321,6 +328,8 @@ impl Core {
             listen_wait: Backoff::default(),
             events_seen: 0,
             backlog: Vec::new(),
+            accepted_at: None,
+            arriving: BTreeSet::new(),
             sending: BTreeSet::new(),
             canceling: BTreeSet::new(),
             cancel_waits: BTreeMap::new(),
@@ -585,11 +594,6 @@ impl Core {
     /// Since when the broker is spared because it does not answer.
     pub(crate) fn breaker(&self) -> &Breaker {
         &self.breaker
-    }
-
-    /// Orders on their way to the broker at this moment.
-    pub(crate) fn in_flight(&self) -> impl Iterator<Item = OrderId> {
-        self.sending.iter().copied()
     }
 
     /// The order as it is after what is drafted so far.

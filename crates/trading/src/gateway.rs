@@ -8,7 +8,7 @@ mod previews;
 mod reading;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use domain::{
@@ -25,10 +25,13 @@ pub(crate) use self::desk::Desk;
 pub use self::errors::{AmendError, CancelError, CommandError, SubmitError};
 use self::previews::Previews;
 use crate::accounts::{Account, Mode};
+use crate::approvals::{self, FourEyes};
 use crate::book::BookKey;
 use crate::books::OWN_BOOK;
 use crate::broker::Broker;
 use crate::core::{Accepting, Amendment, Choice, Command, Refused, Reply, describe, total};
+use crate::kill::{self, KillFile, Switches};
+use crate::limits;
 use crate::risk::{self, Check, Ledger, LimitBook, OrderLimits};
 use crate::router::LiveView;
 use crate::store::{self, BookedFill, Inserted, JournalError};
@@ -49,11 +52,18 @@ pub struct Parts {
     pub tick: Duration,
     /// Makes the waits of different starts differ.
     pub jitter: u64,
+    /// Where kill switches survive although the database cannot be written; `None`: they survive there alone.
+    pub kill_file: Option<KillFile>,
+    /// What two people have to agree to.
+    pub four_eyes: FourEyes,
 }
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// Limits, kill switches or approvals could not be read.
+    #[error("the desk's limits and kill switches could not be read: {0}")]
+    Rules(#[source] StorageError),
     /// What is stored could not be read, or the account could not be taken over.
     #[error("account {account} could not be opened: {source}")]
     Account {
@@ -73,6 +83,12 @@ pub enum TradingEvent {
     Fill(Arc<BookedFill>),
     /// Positions, cash or state of an account changed: ask for them.
     Account(AccountId),
+    /// A kill switch was pulled or released, or was written down: ask for them.
+    Kills,
+    /// A risk limit changed: ask for them.
+    Limits,
+    /// Something waits for a second person, or does not any more: ask.
+    Approvals,
 }
 
 /// An order that was accepted.
@@ -133,6 +149,10 @@ pub(crate) struct Shared {
     pub(crate) terms: OrderLimits,
     pub(crate) tick: Duration,
     pub(crate) events: broadcast::Sender<TradingEvent>,
+    pub(crate) switches: Switches,
+    pub(crate) four_eyes: FourEyes,
+    /// Limits change one after the other.
+    pub(crate) changing: tokio::sync::Mutex<()>,
     limits: RwLock<LimitBook>,
     ledger: Mutex<Ledger>,
 }
@@ -146,6 +166,11 @@ impl Shared {
     /// The limits in force.
     pub(crate) fn limits(&self) -> RwLockReadGuard<'_, LimitBook> {
         self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The limits in force, to change them. Only after the change is durable.
+    pub(crate) fn limits_mut(&self) -> RwLockWriteGuard<'_, LimitBook> {
+        self.limits.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,11 +193,24 @@ impl Gateway {
     /// # Errors
     /// An account could not be read or taken over.
     pub async fn start(parts: Parts, stop: &CancellationToken) -> Result<Self, StartError> {
-        let Parts { db, market, clock, brokers, limits: terms, tick, jitter } = parts;
+        let Parts { db, market, clock, brokers, limits: terms, tick, jitter, kill_file, four_eyes } = parts;
         let (events, _) = broadcast::channel(EVENTS);
-        let limits = RwLock::new(LimitBook::new(&terms, clock.now()));
-        let ledger = Mutex::new(Ledger::new());
-        let shared = Arc::new(Shared { db, market, clock, terms, tick, events, limits, ledger });
+        let now = clock.now();
+        let limits = limits::load(&db, LimitBook::new(&terms, now)).await.map_err(StartError::Rules)?;
+        let switches = Switches::load(&db, kill_file, now).await.map_err(StartError::Rules)?;
+        let shared = Arc::new(Shared {
+            db,
+            market,
+            clock,
+            terms,
+            tick,
+            events,
+            switches,
+            four_eyes,
+            changing: tokio::sync::Mutex::default(),
+            limits: RwLock::new(limits),
+            ledger: Mutex::new(Ledger::new()),
+        });
         let mut desks = BTreeMap::new();
         for (account, broker) in brokers {
             let (id, name) = (account.id, account.name.clone());
@@ -181,7 +219,11 @@ impl Gateway {
                 .map_err(|source| StartError::Account { account: name, source })?;
             desks.insert(id, desk);
         }
-        Ok(Self { shared, desks: Arc::new(desks), previews: Arc::default() })
+        kill::start(&shared, stop);
+        limits::start(&shared, stop).await.map_err(StartError::Rules)?;
+        let gateway = Self { shared, desks: Arc::new(desks), previews: Arc::default() };
+        approvals::start(&gateway, stop);
+        Ok(gateway)
     }
 
     /// What an order would cost, and every check with its numbers. Nothing is reserved or journaled; the desk keeps the
@@ -295,6 +337,9 @@ impl Gateway {
         };
         let intent = match accepted {
             Ok(intent) => intent,
+            Err(Refused::NeedsApproval(limit)) => {
+                return self.ask_second_person(ctx, desk, request, limit).await;
+            }
             Err(refused) => return self.refuse_unless_repeated(ctx, desk, request, refused.into()).await,
         };
         let order = intent.order.clone();
@@ -483,7 +528,8 @@ impl Gateway {
         let held: Vec<(BookKey, Symbol)> = {
             let core = desk.core();
             let books = core.book.books.iter();
-            let held = books.flat_map(|(book, holdings)| holdings.positions.iter().map(move |one| (*book, one)));
+            let held =
+                books.flat_map(|(book, holdings)| holdings.positions.iter().map(move |one| (*book, one)));
             held.filter(|(_, (_, position))| !position.quantity.is_zero())
                 .map(|(book, (symbol, _))| (book, symbol.clone()))
                 .collect()
@@ -632,7 +678,7 @@ async fn cancel_at(
     }
 }
 
-fn repeated(existing: Order, request: &OrderRequest) -> Result<Submitted, SubmitError> {
+pub(crate) fn repeated(existing: Order, request: &OrderRequest) -> Result<Submitted, SubmitError> {
     // A broker may have restated the order since; a replacement is not what was asked for by this request.
     if existing.request == *request || (existing.is_restated && existing.request.symbol == request.symbol) {
         Ok(Submitted { order: existing, repeated: true })

@@ -32,9 +32,15 @@ mod gateway;
 pub mod portfolio;
 mod router;
 
+mod approvals;
+mod kill;
+mod limits;
+mod live;
+
 mod venue;
 
 pub use accounts::{Account, AccountState, Blind, Holding, Mode};
+pub use approvals::{Approval, ApprovalError, ApprovalId, ApprovalStatus, Asked, FourEyes, People};
 pub use broker::{
     Balances, Broker, BrokerEvent, BrokerOrder, BrokerStatus, BrokerUnreachable, CancelFailure, Execution,
     Profile, Refusal, SubmitFailure, Terms, Way,
@@ -44,10 +50,13 @@ pub use gateway::{
     AmendError, CancelError, CommandError, Gateway, Parts, Preview, StartError, SubmitError, Submitted,
     TradingEvent,
 };
+pub use kill::{Drill, Engaged, KillError, KillFile, KillRequest, Pull, Recorded, Switch};
+pub use limits::{LimitChange, LimitError, LimitInForce};
+pub use live::LiveError;
 pub use risk::{Check, OrderLimits, Rule};
 pub use scope::{Scope, Scopes};
 pub use store::{BookedFill, BookingKind, FillFilter, Flow, FlowKind, JournalRow, OrderFilter, OrderScope};
 pub use venue::{
-    AmendFailure, Calendar, Class, Fees, Hours, Latency, Misbehave, NoSuchExecution, PaperSettings, PaperVenue, Rules,
-    Short, Slippage,
+    AmendFailure, Calendar, Class, Fees, Hours, Latency, Misbehave, NoSuchExecution, PaperSettings,
+    PaperVenue, Rules, Short, Slippage,
 };

@@ -20,6 +20,7 @@ use crate::book::History;
 use crate::broker::{Broker, BrokerEvent, BrokerUnreachable, CancelFailure, SubmitFailure};
 use crate::core::{Command, Effect, Input, Market, Need, Snapshot, View};
 use crate::gateway::{Desk, Shared, TradingEvent};
+use crate::kill;
 use crate::store::{self, Batch, JournalError};
 
 /// Inputs that share one commit at most.
@@ -35,6 +36,18 @@ const ASKING: usize = 8;
 enum Answer {
     Input(Input),
     Stream(mpsc::Receiver<BrokerEvent>),
+}
+
+impl Answer {
+    /// The broker's id of an order that it took.
+    fn taken(&self) -> Option<&str> {
+        match self {
+            Self::Input(
+                Input::Sent { answer: Ok(taken), .. } | Input::ReplaceAnswered { answer: Ok(taken), .. },
+            ) => Some(taken),
+            _ => None,
+        }
+    }
 }
 
 pub(crate) async fn run(
@@ -220,12 +233,23 @@ impl Router {
             return;
         }
         tracing::trace!(effect = effect.id(), "performing");
-        let (broker, answers) = (self.desk.broker.clone(), self.answers.clone());
+        let (shared, desk, answers) = (self.shared.clone(), self.desk.clone(), self.answers.clone());
         tokio::spawn(async move {
-            let answer = perform(broker.as_ref(), effect).await;
-            if let Some(answer) = answer {
-                let _ = answers.send(answer).await;
+            let order = match &effect {
+                Effect::Submit(order) | Effect::Replace { by: order, .. } => Some(order.clone()),
+                _ => None,
+            };
+            // The last look before the first byte: what passes it is in flight when a switch is pulled.
+            let effect = match order {
+                Some(_) => desk.core().unless_killed(effect),
+                None => Some(effect),
+            };
+            let Some(effect) = effect else { return desk.wake.notify_one() };
+            let Some(answer) = perform(desk.broker.as_ref(), effect).await else { return };
+            if let (Some(order), Some(taken)) = (order, answer.taken()) {
+                kill::cancel_late(&shared, &desk, &order, taken);
             }
+            let _ = answers.send(answer).await;
         });
     }
 }

@@ -11,8 +11,6 @@ use rustc_hash::FxHashMap;
 use storage::{Connection, Row, RowExt as _, StorageError, Tx, query, query_scalar};
 
 use crate::book::{BookChange, BookKey, History, Live, Moved, PastFill};
-use crate::core::Kill;
-use crate::scope::Scope;
 
 mod books;
 mod equity;
@@ -637,26 +635,6 @@ pub(crate) async fn load_group(
         group.push(live);
     }
     Ok(group)
-}
-
-/// The kill switches that are engaged.
-pub(crate) async fn kills(connection: &mut Connection) -> Result<BTreeMap<Scope, Kill>, StorageError> {
-    let sql = "SELECT scope, engaged_at, engaged_by, reason, flatten, drill FROM kill_switches";
-    let rows = query(sql).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let scope: Scope = StorageError::parse_column(row, 0, "scope")?;
-            let kill = Kill {
-                scope: scope.clone(),
-                at: from_micros(row.try_get(1)?),
-                by: row.try_get(2)?,
-                reason: row.try_get(3)?,
-                flatten: row.try_get::<i64, _>(4)? != 0,
-                drill: row.try_get::<i64, _>(5)? != 0,
-            };
-            Ok((scope, kill))
-        })
-        .collect()
 }
 
 /// The orders of an account that are not at their end, oldest first.

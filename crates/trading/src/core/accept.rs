@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::{
-    AuditEntry, BookId, Context, Instrument, Leg, Money, Order, OrderClass, OrderId, OrderKind, OrderRequest,
-    Price, Provenance, Quantity, Quote, Side, Size, Status, Symbol, TimeInForce, Trail, UserId,
+    AuditEntry, BookId, Context, Denied, Instrument, Leg, Money, Order, OrderClass, OrderId, OrderKind,
+    OrderRequest, Price, Provenance, Quantity, Quote, Side, Size, Status, Symbol, TimeInForce, Trail, UserId,
 };
 use serde_json::{Value, json};
 
@@ -46,6 +46,8 @@ pub(crate) enum Refused {
     Blind(Blind),
     /// Real money is not switched on.
     NotLive,
+    /// It is switched on, and not granted to whoever asks.
+    Denied(Denied),
     /// Neither the broker nor the desk can do it.
     Unsupported { field: &'static str, reason: String },
     /// Somebody else has to agree first.
@@ -170,6 +172,7 @@ impl Core {
             .chain(legs.iter().map(|leg| (&leg.order, leg.reserve_price)))
         {
             self.book.put(Live::new(order.clone(), price));
+            self.arriving.insert(order.id);
             if order.status != Status::Held {
                 let counts = order.id == id;
                 let worst = if counts { assessment.worst_price } else { price };
@@ -182,6 +185,7 @@ impl Core {
     /// An accepted order could not be journaled: it never was.
     pub(crate) fn not_journaled(&mut self, ledger: &mut Ledger, orders: impl Iterator<Item = OrderId>) {
         for id in orders {
+            self.arriving.remove(&id);
             self.book.remove(id);
             ledger.forget(id);
         }
@@ -190,6 +194,7 @@ impl Core {
     /// An accepted order is in the journal: it is lined up for sending.
     pub(crate) fn journaled(&mut self, orders: impl Iterator<Item = OrderId>) {
         for id in orders {
+            self.arriving.remove(&id);
             if self.book.get(id).is_some_and(|live| live.order.status == Status::Accepted) {
                 self.book.queue(id);
             }
@@ -269,8 +274,11 @@ impl Core {
         if let Some(kill) = self.killed(&scopes) {
             return Err(Refused::Killed(kill.clone()));
         }
-        if self.account.mode == Mode::Live && self.account.live_since.is_none() {
-            return Err(Refused::NotLive);
+        if self.account.mode == Mode::Live {
+            if self.account.live_since.is_none() {
+                return Err(Refused::NotLive);
+            }
+            ctx.require_live(self.account.id).map_err(Refused::Denied)?;
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ impl Core {
                 self.note_health(step.now, answer.as_ref().err());
                 self.fold_sent(step, *order, answer.clone());
             }
+            Input::Withheld { order, replaces } => self.fold_withheld(step, *order, *replaces),
             Input::CancelAnswered { order, answer } => self.fold_cancel_answer(step, *order, answer),
             Input::ReplaceAnswered { order, by, answer } => {
                 self.sending.remove(by);
@@ -212,8 +213,9 @@ impl Core {
             return Err(Some(live.order.status));
         }
         self.fold_event(step, id, OrderEvent::CancelRequested);
-        if live.order.attempts == 0 && live.order.broker_order_id.is_none() {
-            // It never left the desk, and now it never will.
+        let is_here = live.order.attempts == 0 || live.order.status == Status::Accepted;
+        if is_here && live.order.broker_order_id.is_none() {
+            // It never left the desk, or is known not to have arrived; and now it never will.
             self.fold_event(step, id, OrderEvent::Canceled);
         }
         Ok(())

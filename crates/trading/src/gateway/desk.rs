@@ -169,7 +169,10 @@ impl Desk {
             for (nth, orders) in orders.iter().enumerate() {
                 let ids = orders.iter().map(|order| order.id);
                 match is_new(nth) {
-                    true => core.journaled(ids),
+                    true => {
+                        core.accepted_at = Some(shared.clock.now());
+                        core.journaled(ids);
+                    }
                     false => core.not_journaled(&mut shared.ledger(), ids),
                 }
             }

@@ -6,6 +6,7 @@ use domain::{Denied, OrderId, Quantity, Status, Symbol};
 use storage::StorageError;
 
 use crate::accounts::Blind;
+use crate::approvals::ApprovalId;
 use crate::books::BookRefusal;
 use crate::core::{Kill, Refused};
 use crate::risk::{Check, Limit};
@@ -36,7 +37,15 @@ pub enum SubmitError {
         /// Why not.
         reason: String,
     },
-    /// Somebody else has to agree first.
+    /// Somebody else has to agree first, and is asked. The same request again is told the same id.
+    #[error("the order waits for the consent of a second person: it is worth more than {}", .limit.value)]
+    AwaitsApproval {
+        /// What the second person is asked.
+        id: ApprovalId,
+        /// Why.
+        limit: Arc<Limit>,
+    },
+    /// Somebody else would have to agree, to something that is not asked for by itself: a replacement.
     #[error("an order of this size needs the consent of a second person: above {}", .0.value)]
     NeedsApproval(Arc<Limit>),
     /// It is not for the book that it names.
@@ -74,7 +83,7 @@ impl SubmitError {
             Self::Blind(_) => "account_blind",
             Self::NotLive => "account_not_live",
             Self::Unsupported { .. } => "unsupported_by_broker",
-            Self::NeedsApproval(_) => "approval_needed",
+            Self::AwaitsApproval { .. } | Self::NeedsApproval(_) => "approval_needed",
             Self::Book(refusal) => refusal.code(),
             Self::NoPosition { .. } => "no_position",
             Self::PreviewExpired => "preview_expired",
@@ -91,6 +100,7 @@ impl From<Refused> for SubmitError {
             Refused::Killed(kill) => Self::Killed(kill),
             Refused::Blind(blind) => Self::Blind(blind),
             Refused::NotLive => Self::NotLive,
+            Refused::Denied(denied) => Self::Denied(denied),
             Refused::Unsupported { field, reason } => Self::Unsupported { field, reason },
             Refused::NeedsApproval(limit) => Self::NeedsApproval(limit),
             Refused::Book(refusal) => Self::Book(refusal),

@@ -87,7 +87,7 @@ async fn read(shared: &Shared, account: &Account) -> Result<Known, StorageError>
     let stored = Stored {
         opening_cash: store::opening_cash(&mut connection, id).await?,
         flows: store::flows(&mut connection, id).await?,
-        kills: store::kills(&mut connection).await?,
+        kills: shared.switches.of(account),
         books,
         folded,
         open,
