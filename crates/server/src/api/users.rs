@@ -290,6 +290,7 @@ impl From<PeopleError> for Problem {
                 denied.into()
             }
             PeopleError::Denied(denied) => Self::from(denied).on_record(),
+            PeopleError::StepUp(needed) => needed.into(),
             PeopleError::NotFound | PeopleError::AccountNotFound => Self::new(Code::NotFound),
             PeopleError::UsernameInvalid(_) => Self::field(Code::FieldInvalid, "username", text),
             PeopleError::UsernameTaken => Self::field(Code::UsernameTaken, "username", text),
