@@ -208,8 +208,14 @@ fn stream() -> Markup {
             "Bars while they grow, when they are final, and when a late trade amends them.",
         ),
         ("orders:ACCOUNT", "Orders as they change."),
+        ("fills:ACCOUNT", "Executions as they are booked."),
+        ("unknown:ACCOUNT", "Orders whose outcome is not known: all of them, whenever that changes."),
         ("positions:ACCOUNT", "Positions as they change, in quantity or worth."),
         ("account:ACCOUNT", "Balances and state of an account."),
+        (
+            "kill-switches, limits, approvals:ACCOUNT",
+            "Only gaps: something changed, of which everybody may see a different part. Take a snapshot.",
+        ),
         ("feed", "State of the market data feeds."),
     ];
     let answers = [

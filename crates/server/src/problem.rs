@@ -141,11 +141,55 @@ codes! {
     UnsupportedByBroker = "unsupported_by_broker", UNPROCESSABLE_ENTITY, "Not to be had",
         "Neither the account's broker nor the desk can do this. GET /accounts/{id}/venue lists what can be done.";
     ApprovalNeeded = "approval_needed", CONFLICT, "Approval needed",
-        "The order is so large that a second person has to agree. `limit` is above what.";
+        "A second person has to agree, above `limit`, and is asked: `value` is the id of that approval.";
+    AnotherPerson = "another_person", FORBIDDEN, "Another person decides",
+        "Nobody agrees to what they asked for themselves, and only whoever asked withdraws it.";
+    ApprovalNotWaiting = "approval_not_waiting", CONFLICT, "Decided already",
+        "The approval was decided, withdrawn, or is over.";
+    ScopeUnknown = "scope_unknown", UNPROCESSABLE_ENTITY, "Nothing of that name",
+        "There is no such account, book or person that something could be set on.";
+    LimitNotSet = "limit_not_set", CONFLICT, "No such limit",
+        "No limit of this kind is set there, so there is none to take away.";
+    LimitFixed = "limit_fixed", CONFLICT, "Limit of the configuration",
+        "The limit is one of the desk's configuration. A stricter one can be set beside it.";
+    KillSwitchNotEngaged = "kill_switch_not_engaged", CONFLICT, "Not engaged",
+        "The kill switch is not engaged, so there is nothing to release.";
+    DrillRefused = "drill_refused", CONFLICT, "No drill",
+        "A drill needs a paper account, and a switch that is not engaged in earnest.";
+    LiveNotGranted = "live_not_granted", FORBIDDEN, "Not for real money",
+        "Your access to the account is not for real money. Whoever manages the account can say that it is.";
+    AccountOnPaper = "account_on_paper", CONFLICT, "Paper account",
+        "There is no real money on the account, so there is nothing to switch.";
     KillSwitch = "kill_switch", CONFLICT, "Kill switch engaged",
         "A kill switch is engaged that covers the order. Cancels are still taken.";
     AccountNotLive = "account_not_live", CONFLICT, "Not live",
         "The account is for real money, and trading with it is not switched on.";
+    // Books
+    BookUnknown = "book_unknown", UNPROCESSABLE_ENTITY, "No such book",
+        "The account has no such book.";
+    BookClosed = "book_closed", CONFLICT, "Book closed",
+        "The book was closed and takes nothing any more.";
+    BookForbidden = "book_forbidden", FORBIDDEN, "Not your book",
+        "The book is somebody else's. To trade in it you need the permission books.manage.";
+    BookNameTaken = "book_name_taken", CONFLICT, "Name taken",
+        "Another book of the account has this name.";
+    BookOwnerHasOne = "book_owner_has_one", CONFLICT, "Has a book already",
+        "The owner has an open book on the account already.";
+    BookNameInvalid = "book_name_invalid", UNPROCESSABLE_ENTITY, "Name invalid",
+        "The name of a book has 1 to 64 characters, none of them invisible.";
+    BookOwnerInvalid = "book_owner_invalid", UNPROCESSABLE_ENTITY, "Owner invalid",
+        "The owner does not go with the kind of book: a user's id, or the name of a strategy.";
+    BookAmountInvalid = "book_amount_invalid", UNPROCESSABLE_ENTITY, "Amount invalid",
+        "What is moved has to be above zero.";
+    BookSame = "book_same", UNPROCESSABLE_ENTITY, "Same book",
+        "What leaves a book has to go to another one.";
+    NoPrice = "no_price", UNPROCESSABLE_ENTITY, "No price",
+        "The market has no price of it. Name one.";
+    BookNotFlat = "book_not_flat", CONFLICT, "Book holds something",
+        "A book is closed once it holds nothing. Move or sell what it holds.";
+    BookOpenOrders = "book_open_orders", CONFLICT, "Book has open orders",
+        "A book is closed once none of its orders is open. Cancel them.";
+    // The account
     AccountBlind = "account_blind", SERVICE_UNAVAILABLE, "Account blind",
         "The desk cannot see the account at its broker, so it takes on no new risk. Cancels are still taken.";
     JournalUnavailable = "journal_unavailable", SERVICE_UNAVAILABLE, "Journal unavailable",
@@ -316,6 +360,7 @@ impl From<Denied> for Problem {
         let reason = denied.to_string();
         let problem = match denied {
             Denied::NoGrant { .. } => Self::new(Code::NotFound),
+            Denied::Live { .. } => Self::new(Code::LiveNotGranted),
             Denied::Permission { .. } | Denied::Access { .. } => {
                 Self::with(Code::Forbidden, sentence(&reason))
             }
@@ -369,9 +414,7 @@ mod tests {
         let codes: HashSet<_> = Code::all().map(Code::as_str).collect();
         assert_eq!(codes.len(), Code::all().count());
         assert!(codes.iter().all(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
-        assert!(
-            Code::all().all(|code| code.status().is_client_error() || code.status().is_server_error())
-        );
+        assert!(Code::all().all(|code| code.status().is_client_error() || code.status().is_server_error()));
     }
 
     #[test]

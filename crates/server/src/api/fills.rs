@@ -21,7 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<Desk> {
 
 /// An execution.
 #[derive(Serialize, ToSchema)]
-struct Fill {
+pub(crate) struct Fill {
     /// Unique on the desk: the account's id and the number of the fill on it.
     id: String,
     /// What sort of booking it is.

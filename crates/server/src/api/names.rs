@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Desk;
+use crate::problem::{Code, Problem, sentence};
 
 /// Who did something.
 #[derive(Clone, Serialize, ToSchema)]
@@ -45,6 +46,12 @@ impl NamedScope {
         };
         Self { scope: scope.to_string(), kind: scope.kind(), id: scope.id(), name }
     }
+}
+
+/// A scope in a field of that name.
+pub(crate) fn scope(text: &str) -> Result<trading::Scope, Problem> {
+    let scope = text.parse::<trading::Scope>();
+    scope.map_err(|why| Problem::field(Code::FieldInvalid, "scope", sentence(&why.to_string())))
 }
 
 /// Whoever may see what is set on an account may see what it is called.

@@ -1,9 +1,11 @@
-//! Orders: previewed, placed, followed, canceled.
+//! Orders: previewed, placed, followed, replaced, canceled.
 
 mod answer;
+mod changes;
 mod preview;
 mod refused;
 mod request;
+mod unknown;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -16,9 +18,11 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub(crate) use self::answer::Order;
+pub(super) use self::answer::{BrokerReason, StopLoss, TakeProfit, trail_of};
 use self::preview::OrderPreview;
-pub(super) use self::request::symbol;
 use self::request::{OrderRequest, Placement, in_words_of_orders};
+pub(super) use self::request::{maybe, number, symbol};
+pub(crate) use self::unknown::UnknownOrderList;
 use super::page;
 use super::words::{self, At};
 use crate::Desk;
@@ -35,6 +39,8 @@ pub(super) fn routes() -> OpenApiRouter<Desk> {
         .routes(routes!(order))
         .routes(routes!(order_events))
         .routes(routes!(cancel_order))
+        .merge(changes::routes())
+        .merge(unknown::routes())
 }
 
 /// Preview an order

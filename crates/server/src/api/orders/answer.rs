@@ -1,6 +1,6 @@
 //! An order as the API shows it.
 
-use domain::{Leg, OrderClass, OrderKind, Origin, Side, Size, TimeInForce, Trail};
+use domain::{Leg, OrderClass, OrderKind, OrderRequest, Origin, Price, Side, Size, TimeInForce, Trail};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -94,17 +94,38 @@ pub(crate) struct Order {
 
 /// The leg of an order that takes the profit.
 #[derive(Serialize, ToSchema)]
-struct TakeProfit {
+pub(in crate::api) struct TakeProfit {
     limit_price: Decimal,
+}
+
+impl From<Price> for TakeProfit {
+    fn from(limit_price: Price) -> Self {
+        Self { limit_price: limit_price.into() }
+    }
 }
 
 /// The leg of an order that ends the loss.
 #[derive(Serialize, ToSchema)]
-struct StopLoss {
+pub(in crate::api) struct StopLoss {
     stop_price: Decimal,
     /// The worst price allowed; without one any.
     #[schema(required)]
     limit_price: Option<Decimal>,
+}
+
+impl From<domain::StopLoss> for StopLoss {
+    fn from(leg: domain::StopLoss) -> Self {
+        Self { stop_price: leg.stop_price.into(), limit_price: leg.limit_price.map(Decimal::from) }
+    }
+}
+
+/// How far a trailing stop stays behind: in price, or in per cent.
+pub(in crate::api) fn trail_of(request: &OrderRequest) -> (Option<Decimal>, Option<Decimal>) {
+    match request.trail {
+        Some(Trail::Price(distance)) => (Some(distance.into()), None),
+        Some(Trail::Percent(percent)) => (None, Some(percent.into())),
+        None => (None, None),
+    }
 }
 
 /// Why a broker said no, from a fixed list.
@@ -127,11 +148,7 @@ impl From<domain::Reason> for BrokerReason {
 impl Order {
     pub(crate) async fn new(desk: &Desk, order: &domain::Order) -> Self {
         let (request, provenance) = (&order.request, &order.provenance);
-        let (trail_price, trail_percent) = match request.trail {
-            Some(Trail::Price(distance)) => (Some(distance.into()), None),
-            Some(Trail::Percent(percent)) => (None, Some(percent.into())),
-            None => (None, None),
-        };
+        let (trail_price, trail_percent) = trail_of(request);
         Self {
             id: order.id.to_string(),
             account_id: order.account.to_string(),
@@ -153,11 +170,8 @@ impl Order {
             trail_percent,
             extended_hours: request.extended_hours,
             class: request.class,
-            take_profit: request.take_profit.map(|price| TakeProfit { limit_price: price.into() }),
-            stop_loss: request.stop_loss.map(|leg| StopLoss {
-                stop_price: leg.stop_price.into(),
-                limit_price: leg.limit_price.map(Decimal::from),
-            }),
+            take_profit: request.take_profit.map(TakeProfit::from),
+            stop_loss: request.stop_loss.map(StopLoss::from),
             book_id: provenance.book.map(|book| book.to_string()),
             strategy: request.strategy.clone(),
             status: order.status,

@@ -1,7 +1,8 @@
-//! Why the desk said no to an order, as problems.
+//! Why the desk said no to an order or about a book, as problems.
 
 use storage::StorageError;
-use trading::{AmendError, CancelError, CommandError, SubmitError};
+use trading::books::{BookError, BookRefusal};
+use trading::{AmendError, CancelError, CommandError, Rule, SubmitError};
 
 use crate::problem::{Code, Problem, sentence};
 
@@ -28,10 +29,17 @@ impl From<SubmitError> for Problem {
             SubmitError::NeedsApproval(limit) => {
                 Self { limit: Some(limit.value.to_string().into()), ..Self::with(Code::ApprovalNeeded, text) }
             }
+            SubmitError::AwaitsApproval { id, limit } => Self {
+                limit: Some(limit.value.to_string().into()),
+                value: Some(id.to_string().into()),
+                ..Self::with(Code::ApprovalNeeded, text)
+            },
             SubmitError::Unsupported { field, .. } => Self::field(Code::UnsupportedByBroker, field, text),
-            SubmitError::NoPosition { held, .. } => {
-                Self { limit: Some(held.to_string().into()), ..Self::field(Code::NoPosition, "quantity", text) }
-            }
+            SubmitError::NoPosition { held, .. } => Self {
+                limit: Some(held.to_string().into()),
+                ..Self::field(Code::NoPosition, "quantity", text)
+            },
+            SubmitError::Book(refusal) => refusal.into(),
             SubmitError::Killed(_) => Self::with(Code::KillSwitch, text),
             SubmitError::Blind(_) => Self::with(Code::AccountBlind, text),
             SubmitError::NotLive => Self::with(Code::AccountNotLive, text),
@@ -76,6 +84,40 @@ impl From<CommandError> for Problem {
             CommandError::NotUnknown { .. } => Self::with(Code::OrderNotUnknown, text),
             CommandError::Stopping => Self::new(Code::Busy),
             CommandError::Journal(error) => journal(&error),
+        }
+    }
+}
+
+impl From<BookRefusal> for Problem {
+    fn from(refusal: BookRefusal) -> Self {
+        let code = match refusal {
+            BookRefusal::Unknown { .. } => Code::BookUnknown,
+            BookRefusal::Closed { .. } => Code::BookClosed,
+            BookRefusal::NotYours => Code::BookForbidden,
+            BookRefusal::NameTaken { .. } => Code::BookNameTaken,
+            BookRefusal::OwnerHasBook { .. } => Code::BookOwnerHasOne,
+            BookRefusal::InvalidName => Code::BookNameInvalid,
+            BookRefusal::InvalidOwner { .. } => Code::BookOwnerInvalid,
+            BookRefusal::NotPositive { .. } => Code::BookAmountInvalid,
+            BookRefusal::SameBook => Code::BookSame,
+            BookRefusal::NotEnoughCash { .. } => Code::Order(Rule::BookBuyingPower),
+            BookRefusal::NotEnoughUnits { .. } => Code::Order(Rule::BookPosition),
+            BookRefusal::NoPrice { .. } => Code::NoPrice,
+            BookRefusal::NotFlat { .. } => Code::BookNotFlat,
+            BookRefusal::OpenOrders { .. } => Code::BookOpenOrders,
+            BookRefusal::NotCompared => Code::AccountBlind,
+        };
+        Self { field: refusal.field().map(Into::into), ..Self::with(code, sentence(&refusal.to_string())) }
+    }
+}
+
+impl From<BookError> for Problem {
+    fn from(error: BookError) -> Self {
+        match error {
+            BookError::Denied(denied) => denied.into(),
+            BookError::Refused(refusal) => refusal.into(),
+            BookError::Stopping => Self::new(Code::Busy),
+            BookError::Journal(error) => journal(&error),
         }
     }
 }

@@ -178,7 +178,10 @@ fn rule_of(field: &str) -> Option<Rule> {
         "symbol" => Rule::Symbol,
         "quantity" => Rule::Quantity,
         "notional" => Rule::NotionalInvalid,
-        "limit_price" | "stop_price" | "take_profit.limit_price" | "stop_loss.stop_price"
+        "limit_price"
+        | "stop_price"
+        | "take_profit.limit_price"
+        | "stop_loss.stop_price"
         | "stop_loss.limit_price" => Rule::Price,
         "trail_price" | "trail_percent" => Rule::TrailInvalid,
         "client_order_id" => Rule::ClientOrderId,
@@ -188,7 +191,7 @@ fn rule_of(field: &str) -> Option<Rule> {
 }
 
 /// Text as the value of a field.
-pub(super) fn number<T: std::str::FromStr>(text: &str, field: &str) -> Result<T, Problem>
+pub(in crate::api) fn number<T: std::str::FromStr>(text: &str, field: &str) -> Result<T, Problem>
 where
     T::Err: std::fmt::Display,
 {
@@ -198,7 +201,10 @@ where
 }
 
 /// The same where there may be none.
-pub(super) fn maybe<T: std::str::FromStr>(text: Option<&str>, field: &str) -> Result<Option<T>, Problem>
+pub(in crate::api) fn maybe<T: std::str::FromStr>(
+    text: Option<&str>,
+    field: &str,
+) -> Result<Option<T>, Problem>
 where
     T::Err: std::fmt::Display,
 {
@@ -214,9 +220,7 @@ pub(super) fn trail(price: Option<&str>, percent: Option<&str>) -> Result<Option
             let detail = "A trail is a `trail_price` or a `trail_percent`, not both.";
             Err(Problem::field(Code::FieldInvalid, "trail_percent", detail))
         }
-        (price, percent) => {
-            Ok(price.map(Trail::Price).or(percent.map(|percent| Trail::Percent(percent.0))))
-        }
+        (price, percent) => Ok(price.map(Trail::Price).or(percent.map(|percent| Trail::Percent(percent.0)))),
     }
 }
 
