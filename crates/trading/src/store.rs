@@ -1,6 +1,6 @@
 //! The SQL of orders, the order journal, and fills.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     AccountId, AuditEntry, BookId, CostMethod, Fill, Money, Order, OrderClass, OrderEvent, OrderId,
@@ -644,10 +644,16 @@ pub(crate) async fn load_open(
 ) -> Result<Vec<Live>, StorageError> {
     let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE account_id = $1 AND is_open = 1 ORDER BY id");
     let rows = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string()).fetch_all(&mut *connection).await?;
+    // Not those with something filled: all of it may have been taken back, and must not be booked once more.
+    let executed = "SELECT DISTINCT f.order_id FROM fills f JOIN orders o ON o.id = f.order_id \
+                    WHERE o.account_id = $1 AND o.is_open = 1";
+    let executed: Vec<String> =
+        query_scalar(executed).bind(account.to_string()).fetch_all(&mut *connection).await?;
+    let executed: BTreeSet<String> = executed.into_iter().collect();
     let mut open = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut live = read_order(row)?;
-        if live.order.filled.is_positive() {
+        if executed.contains(&live.order.id.to_string()) {
             with_executions(connection, &mut live).await?;
         }
         open.push(live);

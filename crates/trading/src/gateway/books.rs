@@ -185,3 +185,6 @@ impl Gateway {
 fn key(book: Option<BookId>) -> BookKey {
     book.filter(|id| *id != OWN_BOOK)
 }
+
+#[cfg(test)]
+mod tests;
