@@ -9,6 +9,7 @@ use super::{Desk, Gateway};
 use crate::accounts::{Account, AccountState, Blind, Holding};
 use crate::broker::Profile;
 use crate::core::{HeadRoom, Unknown};
+use crate::scope::Scope;
 use crate::store::{self, BookedFill, FillFilter, JournalRow, OrderFilter};
 
 impl Gateway {
@@ -169,6 +170,15 @@ impl Gateway {
     pub fn head_room(&self, ctx: &Context, id: AccountId) -> Result<HeadRoom, Denied> {
         let desk = self.desk(ctx, Permission::AccountsView, id)?;
         Ok(desk.core().head_room(self.shared.clock.now()))
+    }
+
+    /// What an account or a book is called, for whoever was told its id.
+    pub fn name_of(&self, scope: &Scope) -> Option<String> {
+        match scope {
+            Scope::Account(id) => self.desks.get(id).map(|desk| desk.account().name),
+            Scope::Book(id) => self.virtual_book(*id).map(|book| book.name),
+            _ => None,
+        }
     }
 
     /// What an account's broker can do, and what the desk does in its place.
