@@ -325,6 +325,9 @@ impl Gateway {
         if let Some(check) = risk::check_client_order_id(&request.client_order_id) {
             return Err(self.refuse_by(ctx, desk, request, SubmitError::Refused(Box::new(check))).await);
         }
+        if self.shared.db.is_short_of_space() {
+            return Err(SubmitError::Journal(StorageError::ShortOfSpace));
+        }
         // Two orders must not pass on the same head-room: from here on it is held.
         let accepted = {
             let mut core = desk.core();
