@@ -618,6 +618,18 @@ mod tests {
         corrected("submit; ack; fill 40", correct, "partially_filled, 30 filled for 3000");
     }
 
+    /// `UPDATE_DOCS=1` writes it instead.
+    #[test]
+    fn the_documentation_has_the_table_of_transitions() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/order-states.md");
+        let text = format!("{}{}", include_str!("order/states.md"), transition_table());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        let documented = std::fs::read_to_string(&file).unwrap();
+        assert!(documented == text, "docs/order-states.md is behind: UPDATE_DOCS=1 cargo test -p domain");
+    }
+
     #[test]
     fn every_status_knows_what_to_do_with_every_event() {
         let table = transition_table();

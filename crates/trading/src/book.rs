@@ -505,10 +505,30 @@ impl Draft {
                 }
                 None
             }
+            OrderEvent::Corrected { execution_id, by }
+                if *execution_id != by.execution_id && live.executions.contains_key(&by.execution_id) =>
+            {
+                // What stands now is booked already: only what it corrected is to go.
+                let execution_id = execution_id.clone();
+                return self.fold(book, history, live, OrderEvent::Busted { execution_id }, at);
+            }
             OrderEvent::Corrected { execution_id, by } => match live.executions.get(execution_id) {
-                // What is corrected is not known: then the correction is all there is to know.
                 None if live.voided.contains(execution_id) => return Ok(Applied::Nothing),
-                None => return self.fold(book, history, live, OrderEvent::Filled(by.clone()), at),
+                None => {
+                    // What is corrected is not known: the correction is all there is to know, and what it corrects
+                    // counts for nothing if it is told yet.
+                    let (corrected, by) = (execution_id.clone(), by.clone());
+                    if corrected == by.execution_id {
+                        return self.fold(book, history, live, OrderEvent::Filled(by), at);
+                    }
+                    live.voided.push(corrected.clone());
+                    let applied = self.fold(book, history, live, OrderEvent::Filled(by), at)?;
+                    let booked = self.changes.last_mut().and_then(|change| change.booked.first_mut());
+                    if let (Applied::Changed, Some(booked)) = (applied, booked) {
+                        booked.corrects = Some(corrected);
+                    }
+                    return Ok(applied);
+                }
                 Some(was) if was == by => return Ok(Applied::Nothing),
                 Some(was) => Some(was.clone()),
             },

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 /// One account at a broker.
 ///
 /// The broker is given the desk's own order id as client order id, so that an order is found again whatever was lost.
+/// An order from outside the desk ([`domain::Origin::External`]) is known by the broker's id of it.
 /// Implementations bound every call by a time-out, and never repeat a submission by themselves.
 #[async_trait]
 pub trait Broker: Send + Sync {

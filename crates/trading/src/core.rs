@@ -175,6 +175,18 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
+    /// What is to be folded when an order did not leave the desk; `None` for whatever may be done at any time.
+    pub(crate) fn not_reached(&self, why: &str) -> Option<Input> {
+        let answer = Err(SubmitFailure::NotReached(why.to_owned()));
+        match self {
+            Self::Submit(order) => Some(Input::Sent { order: order.id, answer, took: Duration::ZERO }),
+            Self::Replace { order, by } => {
+                Some(Input::ReplaceAnswered { order: order.id, by: by.id, answer })
+            }
+            _ => None,
+        }
+    }
+
     /// What the effect is about, in a word: the same for the same effect of the same state.
     pub(crate) fn id(&self) -> String {
         match self {
@@ -397,31 +409,25 @@ impl Core {
         for input in inputs.iter().chain(&self.backlog) {
             match input {
                 Input::Event(BrokerEvent { client_order_id, broker_order_id, event: Some(event) }) => {
-                    self.corrects(client_order_id, broker_order_id, event, &mut symbols);
+                    let order = self.known(client_order_id, broker_order_id).and_then(|id| self.book.get(id));
+                    if let (true, Some(live)) = (corrects(event), order) {
+                        symbols.insert(live.order.request.symbol.clone());
+                    }
                 }
                 Input::Compared(answer) => {
-                    for one in answer.as_ref().iter().flat_map(|snapshot| &snapshot.executions) {
-                        self.corrects(&one.client_order_id, &one.broker_order_id, &one.event, &mut symbols);
-                    }
-                    for order in answer.as_ref().iter().flat_map(|snapshot| snapshot.all_orders()) {
+                    let snapshots = || answer.as_ref().iter();
+                    let executions = snapshots().flat_map(|snapshot| &snapshot.executions);
+                    let corrections = executions.filter(|one| corrects(&one.event));
+                    symbols.extend(corrections.map(|one| one.symbol.clone()));
+                    for order in snapshots().flat_map(|snapshot| snapshot.all_orders()) {
                         self.differs(order, &mut symbols);
                     }
                 }
                 Input::Found { answer: Ok(Some(order)), .. } => self.differs(order, &mut symbols),
-                Input::Command(Command::Books { act, .. }) => symbols.extend(self.reckoned_again(act)),
                 _ => {}
             }
         }
         symbols
-    }
-
-    fn corrects(&self, client: &str, broker: &str, event: &OrderEvent, symbols: &mut BTreeSet<Symbol>) {
-        if let OrderEvent::Corrected { execution_id, .. } | OrderEvent::Busted { execution_id } = event
-            && let Some(live) = self.known(client, broker).and_then(|id| self.book.get(id))
-            && live.executions.contains_key(execution_id)
-        {
-            symbols.insert(live.order.request.symbol.clone());
-        }
     }
 
     /// Whether the broker lists an execution of an order with other numbers than are booked.
@@ -498,7 +504,7 @@ impl Core {
             if !matches!(change.event, OrderEvent::NotReached { .. } | OrderEvent::Submitting { .. }) {
                 self.retries.remove(&change.order.id);
             }
-            if change.order.status != Status::CancelPending {
+            if change.order.status.is_terminal() {
                 self.cancel_waits.remove(&change.order.id);
             }
         }
@@ -654,6 +660,11 @@ impl Core {
             ledger.carry(&[Scope::Book(book)], symbol, quantity, cash, now);
         }
     }
+}
+
+/// Whether an event changes an execution of the past.
+fn corrects(event: &OrderEvent) -> bool {
+    matches!(event, OrderEvent::Corrected { .. } | OrderEvent::Busted { .. })
 }
 
 /// What an order was reserved at.

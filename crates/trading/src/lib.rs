@@ -39,6 +39,9 @@ mod live;
 
 mod venue;
 
+#[cfg(any(test, feature = "simulator"))]
+pub mod simulator;
+
 pub use accounts::{Account, AccountState, Blind, Holding, Mode};
 pub use approvals::{Approval, ApprovalError, ApprovalId, ApprovalStatus, Asked, FourEyes, People};
 pub use broker::{

@@ -29,6 +29,9 @@ const BATCH: usize = 128;
 const CALL: Duration = Duration::from_secs(5);
 /// Between two commits of one router.
 const PAUSE: Duration = Duration::from_millis(2);
+/// An order is not sent when more time than this has passed since it was journaled as being sent: the process stood
+/// still, and another desk may have taken the account over meanwhile.
+const STOOD_STILL: Duration = Duration::from_millis(500);
 /// Questions for single orders that are under way at the same time during a comparison.
 const ASKING: usize = 8;
 
@@ -234,6 +237,7 @@ impl Router {
         }
         tracing::trace!(effect = effect.id(), "performing");
         let (shared, desk, answers) = (self.shared.clone(), self.desk.clone(), self.answers.clone());
+        let journaled_at = self.committed_at;
         tokio::spawn(async move {
             let order = match &effect {
                 Effect::Submit(order) | Effect::Replace { by: order, .. } => Some(order.clone()),
@@ -245,6 +249,12 @@ impl Router {
                 None => Some(effect),
             };
             let Some(effect) = effect else { return desk.wake.notify_one() };
+            if journaled_at.elapsed() > STOOD_STILL
+                && let Some(input) = effect.not_reached("the desk stood still before it could be sent")
+            {
+                let _ = answers.send(Answer::Input(input)).await;
+                return;
+            }
             let Some(answer) = perform(desk.broker.as_ref(), effect).await else { return };
             if let (Some(order), Some(taken)) = (order, answer.taken()) {
                 kill::cancel_late(&shared, &desk, &order, taken);

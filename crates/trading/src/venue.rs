@@ -8,11 +8,11 @@ mod account;
 mod auction;
 mod book;
 mod calendar;
-mod exchange;
+pub(crate) mod exchange;
 mod misbehave;
 mod order;
-mod random;
-mod settings;
+pub(crate) mod random;
+pub(crate) mod settings;
 mod store;
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AccountId, Clock, Money, Order, Price, Quantity, Reason, Symbol, Timestamp};
+use domain::{AccountId, Clock, Money, Order, Origin, Price, Quantity, Reason, Symbol, Timestamp};
 use market::{Market, MarketEvent};
 use storage::{Database, StorageError, Tx};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -610,6 +610,16 @@ impl PaperAccount {
         }
     }
 
+    /// What an order is called here: by the desk's id, or as somebody else called it who placed it.
+    async fn name_of(&self, order: &Order) -> Result<String, StorageError> {
+        let outside =
+            order.broker_order_id.as_deref().filter(|_| order.provenance.origin == Origin::External);
+        let Some(seq) = outside.and_then(order::order_of) else { return Ok(order.id.to_string()) };
+        let found = store::find_by_seq(&mut *self.venue.db.read().await?, seq).await?;
+        let ours = found.filter(|found| found.account == self.account);
+        Ok(ours.map_or_else(|| order.id.to_string(), |found| found.client_order_id))
+    }
+
     /// Asks whether questions are answered: orders placed after the moment are not seen yet.
     async fn may_ask(&self) -> Result<Timestamp, BrokerUnreachable> {
         self.ask(|reply| Request::Ask { reply }, BrokerUnreachable, BrokerUnreachable).await
@@ -629,7 +639,9 @@ impl Broker for PaperAccount {
     }
 
     async fn cancel(&self, order: &Order) -> Result<(), CancelFailure> {
-        let (account, client_order_id) = (self.account, order.id.to_string());
+        let name =
+            self.name_of(order).await.map_err(|error| CancelFailure::Unreachable(error.to_string()))?;
+        let (account, client_order_id) = (self.account, name);
         let request = |reply| Request::Cancel { account, client_order_id, reply };
         self.ask(request, CancelFailure::Unreachable, CancelFailure::Unreachable).await
     }
@@ -642,8 +654,9 @@ impl Broker for PaperAccount {
 
     async fn find(&self, order: &Order) -> Result<Option<BrokerOrder>, BrokerUnreachable> {
         let seen_until = self.may_ask().await?;
+        let name = self.name_of(order).await.map_err(unreachable)?;
         let mut connection = self.venue.db.read().await.map_err(unreachable)?;
-        let found = store::find(&mut connection, self.account, &order.id.to_string()).await;
+        let found = store::find(&mut connection, self.account, &name).await;
         let found = found.map_err(unreachable)?.filter(|order| order.placed_at <= seen_until);
         Ok(found.map(|order| order.as_broker_order()))
     }

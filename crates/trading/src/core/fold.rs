@@ -1,6 +1,6 @@
 //! From what came in to a draft: which events happened to which orders.
 
-use domain::{Applied, AuditEntry, OrderEvent, OrderId, Outcome, Reason, Status, Timestamp};
+use domain::{Applied, AuditEntry, OrderEvent, OrderId, Outcome, Quantity, Reason, Status, Timestamp};
 use serde_json::json;
 
 use super::{Choice, Command, Core, Effect, Input, LONGEST_WAIT, Reply, Step, View};
@@ -149,9 +149,10 @@ impl Core {
             }
             Err(CancelFailure::Refused(refusal)) => {
                 self.note_answer(step.now, true);
+                // Who asks again, and again, waits longer each time: the broker has other things to do.
+                let wait = self.cancel_waits.entry(id).or_default();
+                wait.later(step.now, unit, LONGEST_WAIT, &mut self.jitter);
                 if matches!(refusal.reason, Reason::RateLimited | Reason::Unavailable) {
-                    let wait = self.cancel_waits.entry(id).or_default();
-                    wait.later(step.now, unit, LONGEST_WAIT, &mut self.jitter);
                     return;
                 }
                 // Most often because it ended just before: how, is asked.
@@ -208,7 +209,7 @@ impl Core {
 
     /// Asks to cancel an order; `Err` tells where it stands if it is at its end, or that there is none.
     pub(super) fn request_cancel(&mut self, step: &mut Step, id: OrderId) -> Result<(), Option<Status>> {
-        let live = self.current(step, id).ok_or(None)?;
+        let live = self.current(step, id).filter(|_| !self.arriving.contains(&id)).ok_or(None)?;
         if live.order.status.is_terminal() {
             return Err(Some(live.order.status));
         }
@@ -341,6 +342,11 @@ impl Core {
                 }
             };
             self.fold_event(step, id, event);
+        }
+        let theirs = found.fills.iter().fold(Quantity::ZERO, |all, fill| all + fill.quantity);
+        if self.current(step, id).is_some_and(|live| live.order.filled > theirs) {
+            // Something was corrected or taken back: the list of executions says what.
+            self.compare_at = Some(step.now);
         }
         match &found.status {
             BrokerStatus::Open => self.fold_open(step, id, found),

@@ -142,6 +142,7 @@ impl Core {
             .book
             .held()
             .map(|live| live.order.id)
+            .filter(|id| !self.arriving.contains(id))
             .filter_map(|id| self.current(step, id))
             .map(|live| live.order)
             .filter(|order| order.status == Status::Held && !order.is_triggered)

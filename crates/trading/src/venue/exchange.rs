@@ -114,6 +114,12 @@ impl Exchange {
         }
     }
 
+    /// How it behaves.
+    #[cfg(any(test, feature = "simulator"))]
+    pub(crate) fn settings(&self) -> &PaperSettings {
+        &self.settings
+    }
+
     /// Admits an instrument to trading.
     pub(crate) fn list(&mut self, instrument: Instrument) {
         let book = self.book_of(&instrument.symbol);

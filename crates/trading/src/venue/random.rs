@@ -18,18 +18,18 @@ fn mix(from: u64) -> u64 {
 
 /// Draws one after the other.
 #[derive(Clone, Debug)]
-pub(super) struct Dice {
+pub(crate) struct Dice {
     seed: u64,
     thrown: u64,
 }
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { seed, thrown: 0 }
     }
 
     /// Whether something with this probability (0 to 1) happens now.
-    pub(super) fn says(&mut self, share: f64) -> bool {
+    pub(crate) fn says(&mut self, share: f64) -> bool {
         if share <= 0.0 {
             return false;
         }
@@ -40,7 +40,7 @@ impl Dice {
     }
 
     /// One of `0..below`; 0 when there is no other.
-    pub(super) fn below(&mut self, below: usize) -> usize {
+    pub(crate) fn below(&mut self, below: usize) -> usize {
         self.thrown += 1;
         let drawn = draw(self.seed, self.thrown, 1) % (below.max(1) as u64);
         usize::try_from(drawn).unwrap_or(0)
