@@ -1,6 +1,5 @@
 //! Whoever and whatever the API names beside its id: people, and what limits and switches are set on.
 
-use domain::{AccountId, Context};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,8 +40,8 @@ impl NamedScope {
         let name = match scope {
             trading::Scope::Desk => "the whole desk".to_owned(),
             trading::Scope::User(user) => desk.names.of(desk, &user.to_string()).await,
-            trading::Scope::Account(account) => account_name(desk, *account),
-            other => other.id(),
+            // Whoever may see what is set on it may see what it is called.
+            other => desk.gateway.name_of(other).unwrap_or_else(|| other.id()),
         };
         Self { scope: scope.to_string(), kind: scope.kind(), id: scope.id(), name }
     }
@@ -52,11 +51,4 @@ impl NamedScope {
 pub(crate) fn scope(text: &str) -> Result<trading::Scope, Problem> {
     let scope = text.parse::<trading::Scope>();
     scope.map_err(|why| Problem::field(Code::FieldInvalid, "scope", sentence(&why.to_string())))
-}
-
-/// Whoever may see what is set on an account may see what it is called.
-fn account_name(desk: &Desk, id: AccountId) -> String {
-    let everything = Context::operator(None, desk.clock.now());
-    let accounts = desk.gateway.accounts(&everything);
-    accounts.into_iter().find(|one| one.id == id).map_or_else(|| id.to_string(), |one| one.name)
 }
