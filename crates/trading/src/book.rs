@@ -289,11 +289,6 @@ impl Book {
         self.unsent.insert(id);
     }
 
-    /// Whether nothing is going on that the broker could know more about.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.open.is_empty() && self.blind.is_none()
-    }
-
     /// Puts an order in, or a newer state of it, and adjusts what is reserved.
     pub(crate) fn put(&mut self, live: Live) {
         let id = live.order.id;

@@ -297,7 +297,7 @@ pub(crate) struct Core {
     comparing: bool,
     /// When to compare because there is a reason to.
     compare_at: Option<Timestamp>,
-    /// When to compare although nobody asks, while something is going on.
+    /// When to compare although nobody asks.
     compare_timer: Option<Timestamp>,
     compare_wait: Backoff,
     /// When an order was last made to close a position.

@@ -1,5 +1,4 @@
-//! Comparing the account with the broker: at start, after a lost stream, on a timer while orders are open, and when
-//! somebody asks.
+//! Comparing the account with the broker: at start, after a lost stream, on a timer, and when somebody asks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +11,8 @@ use super::{Core, Effect, LONGEST_WAIT, Step, View};
 use crate::broker::{Balances, BrokerOrder, BrokerUnreachable, Execution};
 use crate::store::{Flow, FlowKind};
 
-/// Between comparisons with the broker while orders are open: even a stream that looks healthy is not trusted for long.
+/// Between comparisons with the broker: even a stream that looks healthy is not trusted for long. Also while nothing is
+/// open, because executions are corrected later and orders are made outside the desk.
 const COMPARE: Duration = Duration::from_secs(30);
 /// Executions are asked for from this long before the newest one known.
 const OVERLAP: Duration = Duration::from_secs(300);
@@ -58,11 +58,10 @@ impl Core {
     pub(super) fn compare_if_due(&mut self, step: &mut Step) {
         let demanded = self.compare_at.is_some_and(|at| at <= step.now);
         let timer = self.compare_timer.is_none_or(|at| at <= step.now);
-        let at_rest = self.reconciled && self.suspected.is_none() && self.book.is_at_rest();
         if self.comparing
             || self.fenced
             || !self.listening
-            || !(demanded || (timer && !at_rest))
+            || !(demanded || timer)
             || !self.compare_wait.is_due(step.now)
             || !self.breaker.lets_question_pass(step.now)
             || !self.budget.take(Priority::History, step.now)
