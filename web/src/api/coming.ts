@@ -77,6 +77,14 @@ export interface KillSwitch {
   drill: boolean;
   engaged_by: Who;
   engaged_at: Time;
+  in_database: boolean;
+  in_file: boolean;
+  drill_result: {
+    last_accepted_ms: number;
+    cancels_sent_ms: number;
+    cancels: number;
+    in_flight: number;
+  } | null;
 }
 export interface KillRequest {
   scope: string;
@@ -91,12 +99,20 @@ export interface LimitInForce {
   title: string;
   explanation: string;
   value: string;
+  /** Where the use is of one instrument: which. */
+  symbol: string | null;
   used: Decimal | null;
   fraction: number | null;
   set_by: Who;
   set_at: Time;
   /** Set in the configuration: nobody can loosen it here. */
   fixed: boolean;
+}
+export interface LimitChange {
+  done: boolean;
+  before: string | null;
+  after: string | null;
+  approval_id: string | null;
 }
 export interface LimitKind {
   kind: string;
@@ -113,7 +129,7 @@ export interface Approval {
   id: string;
   status: "waiting" | "approved" | "refused" | "expired" | "withdrawn";
   /** What is asked for. */
-  order: { account_id: string; request: OrderRequest } | null;
+  order: { account_id: string; mode: Old["Mode"]; request: OrderRequest } | null;
   limit: {
     scope: Scope;
     kind: string;
@@ -235,6 +251,7 @@ export interface Portfolio {
     money_weighted: Return | null;
     drawdown: { now: number; maximum: number } | null;
   }[];
+  formulas: Formula[];
 }
 export interface Formula {
   id: string;
@@ -291,9 +308,10 @@ interface Coming {
   };
   "/api/v1/limits": {
     get: Call<None, { scope?: string }, never, LimitList>;
-    put: Call<None, None, { scope: string; kind: string; value: string }, unknown>;
-    delete: Call<None, { scope: string; kind: string }, never, unknown>;
+    put: Call<None, None, { scope: string; kind: string; value: string }, LimitChange>;
+    delete: Call<None, { scope: string; kind: string }, never, LimitChange>;
   };
+  "/api/v1/limits/drawdown-reset": { post: Call<None, None, { scope: string }, undefined> };
   "/api/v1/approvals": { get: Call<None, { waiting?: boolean }, never, List<Approval>> };
   "/api/v1/approvals/{id}/approve": { post: Call<Id, None, { note?: string }, Approval> };
   "/api/v1/approvals/{id}/refuse": { post: Call<Id, None, { note?: string }, Approval> };
@@ -314,7 +332,6 @@ interface Coming {
     get: Call<{ id: string; symbol: string }, None, never, List<Lot>>;
   };
   "/api/v1/accounts/{id}/portfolio": { get: Call<Id, None, never, Portfolio> };
-  "/api/v1/formulas": { get: Call<None, None, never, List<Formula>> };
   "/api/v1/accounts/{id}/history": {
     get: Call<Id, { every: "1m" | "1h" | "1d"; book_id?: string }, never, List<EquityPoint>>;
   };

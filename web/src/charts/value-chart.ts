@@ -30,7 +30,8 @@ export function drawValueChart(box: HTMLElement): ValueChart {
     autoSize: true,
     // The duty to name the makers is met on the page "About": the logo would break the page's policy.
     layout: { attributionLogo: false },
-    rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.1, bottom: 0.1 } },
+    // The profit below the value: with no money coming or going both lines have one shape.
+    rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.06, bottom: 0.36 } },
     leftPriceScale: {
       visible: true,
       borderVisible: false,

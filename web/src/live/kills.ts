@@ -7,8 +7,7 @@ export function killsSource(): Source<readonly KillSwitch[]> {
   return {
     topics: ["kill-switches"],
     load: async () => (await answer(api.GET("/api/v1/kill-switches"))).items,
-    // An event carries all of them, so the last one is the truth.
-    apply: (known, events) =>
-      (events.at(-1)?.data as { items: KillSwitch[] } | undefined)?.items ?? known,
+    // The stream only says that something changed, as each sees another part of it: that asks for a snapshot.
+    apply: (known) => known,
   };
 }

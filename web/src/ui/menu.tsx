@@ -11,7 +11,8 @@ export function Menu({
   above,
   children,
 }: {
-  label: string;
+  /** What the button is called, where its own words do not say it. */
+  label?: string;
   button: ReactNode;
   /** The button stands at the foot of the screen. */
   above?: boolean;

@@ -154,12 +154,13 @@ function Navigation({ className, short }: { className: string; short?: boolean }
       ))}
       {rest.length > 0 && (
         <Menu
-          label="More pages"
           above
           button={
             <span className="relative flex min-h-13 min-w-13 flex-col items-center justify-center gap-0.5 text-2xs font-medium">
               <More />
-              More
+              <span>
+                More<span className="sr-only"> pages</span>
+              </span>
               <Waiting count={waiting} />
             </span>
           }

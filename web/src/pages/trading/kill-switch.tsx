@@ -201,6 +201,9 @@ function Engaged({ kill }: { kill: KillSwitch }) {
       >
         {kill.reason}, by {kill.engaged_by.name} at {dateTime(kill.engaged_at)}. No new orders are
         taken, open ones are canceled{kill.flatten ? ", positions are closed" : ""}.
+        {kill.drill_result &&
+          ` Measured: the last order was taken ${kill.drill_result.last_accepted_ms} ms after the call, all ${kill.drill_result.cancels} cancels were sent after ${kill.drill_result.cancels_sent_ms} ms.`}
+        {!kill.in_database && " It is not in the database yet; the desk keeps trying."}
       </Banner>
       {refused && (
         <div className="p-3">

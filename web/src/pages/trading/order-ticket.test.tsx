@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { cleanup, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ProblemError } from "../../api/client";
 import type {
@@ -10,8 +10,13 @@ import type {
   OrderPreview,
   OrderRequest,
 } from "../../api/types";
+// Loaded before the tests, as nobody waits for a file in them.
+import "./confirm";
 import { TicketForm } from "./order-ticket";
 import { TicketDesk } from "./ticket";
+
+// The machine may be busy building the desk beside this.
+configure({ asyncUtilTimeout: 10_000 });
 
 const account: AccountSummary = {
   id: "a1",

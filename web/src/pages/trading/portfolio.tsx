@@ -178,7 +178,7 @@ function History({ account }: { account: AccountSummary }) {
       <div
         role="group"
         aria-label="Chart of value and profit; the days stand in the table By day"
-        className="h-64 min-w-0 sm:h-80"
+        className="relative min-h-64 min-w-0 flex-1 sm:min-h-80"
       >
         {error && !data ? (
           <div className="p-3">
@@ -205,11 +205,11 @@ function drawn(point: EquityPoint) {
 }
 
 const PERIODS: Record<Figures["periods"][number]["period"], string> = {
-  "1d": "24 hours",
+  "1d": "1 day",
   "1w": "7 days",
   "1m": "30 days",
-  "1y": "365 days",
-  all: "Since the start",
+  "1y": "1 year",
+  all: "All",
 };
 
 function Returns({ figures, currency }: FiguresProps) {
@@ -223,7 +223,7 @@ function Returns({ figures, currency }: FiguresProps) {
   return (
     <Panel title="Returns">
       <section className="overflow-x-auto" aria-label="Returns">
-        <table className="w-full [&_:is(td,th):first-child]:pl-3 [&_:is(td,th):last-child]:pr-3">
+        <table className="w-full whitespace-nowrap [&_:is(td,th):first-child]:pl-3 [&_:is(td,th):last-child]:pr-3">
           <thead>
             <tr className="text-right text-xs text-muted">
               <th scope="col" className="py-1.5 text-left font-medium">

@@ -101,7 +101,12 @@ export function ByDay({ figures, currency }: ProfitsProps) {
   const columns = useMemo((): Column<Row<"by_day">>[] => {
     const wide = { wide: true };
     return [
-      { id: "day", header: "Day (UTC)", cell: (row) => row.day, sort: (row) => row.day },
+      {
+        id: "day",
+        header: "Day (UTC)",
+        cell: (row) => row.day.slice(0, 10),
+        sort: (row) => row.day,
+      },
       profit("by_day", "profit", "Profit", currency, (row) => row.profit),
       profit("realised", "realised", "Realised", currency, (row) => row.realised, wide),
       profit("unrealised", "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),

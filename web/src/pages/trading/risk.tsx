@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { LimitInForce, Scope } from "../../api/types";
@@ -9,7 +9,7 @@ import { Button, Select } from "../../ui/controls";
 import { DateTime } from "../../ui/date-time";
 import { Plus } from "../../ui/icons";
 import { Meter } from "../../ui/meter";
-import { Empty, Panel, Tag } from "../../ui/surface";
+import { Empty, Notice, Panel, Tag } from "../../ui/surface";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
 import { byScope, limitText, type ScopeLimits } from "./limits";
@@ -89,6 +89,18 @@ export function Risk() {
   );
 }
 
+/** A change that is kept until somebody else agrees. */
+export function AwaitsApproval() {
+  return (
+    <Notice tone="warn" title="A second person has to agree">
+      The limit stays as it is until then.{" "}
+      <Link to="/approvals" className="font-semibold text-accent underline underline-offset-2">
+        See what is waiting
+      </Link>
+    </Notice>
+  );
+}
+
 function scopeTitle(scope: Scope): string {
   const kind = scope.kind.charAt(0).toUpperCase() + scope.kind.slice(1);
   return scope.kind === "desk" ? "The whole desk" : `${kind} ${scope.name}`;
@@ -135,12 +147,21 @@ function OneLimit({
       ),
     onSuccess: () => client.invalidateQueries({ queryKey: ["limits"] }),
   });
-  const refused = remove.error && !isStepUpNeeded(remove.error) ? problemOf(remove.error) : null;
+  const reset = useMutation({
+    mutationFn: () =>
+      withStepUp(() =>
+        answer(api.POST("/api/v1/limits/drawdown-reset", { body: { scope: limit.scope.scope } })),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["limits"] }),
+  });
+  const error = remove.error ?? reset.error;
+  const refused = error && !isStepUpNeeded(error) ? problemOf(error) : null;
   return (
     <article className="grid items-center gap-x-6 gap-y-1.5 px-3 py-2.5 md:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)_minmax(0,0.8fr)_auto]">
       <div>
         <h3 className="font-medium">
-          {limit.title} {limit.fixed && <Tag>configuration</Tag>}
+          {limit.title} {limit.fixed && <Tag>configuration</Tag>}{" "}
+          {limit.symbol && <Tag>{limit.symbol}</Tag>}
         </h3>
         <p className="text-xs text-muted">{limit.explanation}</p>
       </div>
@@ -163,6 +184,16 @@ function OneLimit({
         <DateTime at={limit.set_at} />
       </p>
       <div className="flex gap-1.5 md:min-w-36 md:justify-end">
+        {may && limit.kind === "drawdown" && (limit.fraction ?? 0) >= 1 && (
+          <Button
+            small
+            onClick={() => {
+              if (!reset.isPending) reset.mutate();
+            }}
+          >
+            Trade again
+          </Button>
+        )}
         {may && (
           <Button
             small
@@ -192,7 +223,12 @@ function OneLimit({
       </div>
       {refused && (
         <div className="md:col-span-4">
-          <Refusal problem={refused} title="The limit was not removed" />
+          <Refusal problem={refused} title="The limit was not changed" />
+        </div>
+      )}
+      {remove.data?.done === false && (
+        <div className="md:col-span-4">
+          <AwaitsApproval />
         </div>
       )}
     </article>

@@ -7,7 +7,7 @@ import { Button, Field, Select } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Refusal } from "../refusal";
 import { isSwitch } from "./limits";
-import type { Setting } from "./risk";
+import { AwaitsApproval, type Setting } from "./risk";
 import { useScopes } from "./scopes";
 
 interface SetLimitProps {
@@ -30,9 +30,9 @@ export function SetLimit({ setting, kinds, returnTo, onClose }: SetLimitProps) {
   const set = useMutation({
     mutationFn: () =>
       withStepUp(() => answer(api.PUT("/api/v1/limits", { body: { scope, kind, value: given } }))),
-    onSuccess: () => {
+    onSuccess: (change) => {
       void client.invalidateQueries({ queryKey: ["limits"] });
-      onClose();
+      if (change.done) onClose();
     },
   });
   const problem = set.error && !isStepUpNeeded(set.error) ? problemOf(set.error) : null;
@@ -107,6 +107,7 @@ export function SetLimit({ setting, kinds, returnTo, onClose }: SetLimitProps) {
             onChange={(event) => setValue(event.target.value)}
           />
         )}
+        {set.data?.done === false && <AwaitsApproval />}
         {problem && <Refusal problem={problem} title="The limit was not set" />}
       </form>
     </Dialog>

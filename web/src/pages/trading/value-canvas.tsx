@@ -21,5 +21,5 @@ export default function ValueCanvas({ points, onPoint }: ValueCanvasProps) {
     };
   }, [onPoint]);
   useEffect(() => chart.current?.points(points), [points]);
-  return <div ref={box} className="isolate h-full w-full" />;
+  return <div ref={box} className="absolute inset-0 isolate" />;
 }
