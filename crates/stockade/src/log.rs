@@ -54,7 +54,8 @@ fn write_lines(lines: &Receiver<Line>) {
         let dropped = DROPPED.swap(0, Ordering::Relaxed);
         let mut stderr = io::stderr().lock();
         if dropped > 0 {
-            let _ = writeln!(stderr, "{dropped} lines of the log were dropped, because nobody read them in time");
+            let _ =
+                writeln!(stderr, "{dropped} lines of the log were dropped, because nobody read them in time");
         }
         match line {
             // There is nowhere to tell that the log cannot be written.
