@@ -15,8 +15,9 @@ use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, que
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
 use trading::{
-    Account, AccountState, BookingKind, Broker, BrokerOrder, BrokerStatus, CancelError, FourEyes, Gateway,
-    Holding, KillFile, Mode, OrderLimits, PaperSettings, PaperVenue, Parts, People, SubmitError, Submitted,
+    Account, AccountState, ApprovalId, BookingKind, Broker, BrokerOrder, BrokerStatus, CancelError, FourEyes,
+    Gateway, Holding, KillFile, Mode, OrderLimits, PaperSettings, PaperVenue, Parts, People, SubmitError,
+    Submitted,
 };
 
 use crate::faulty::{Fault, Faulty};
@@ -302,7 +303,7 @@ impl Desk {
     }
 
     /// Asks again whenever something changed.
-    async fn wait<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
         let waiting = async {
             let mut events = self.gateway.subscribe();
             loop {
@@ -388,6 +389,23 @@ impl Desk {
         self.people.0.lock().unwrap().push(ctx.clone());
     }
 
+    /// Somebody agrees to an approval, and the desk stops before it does anything about it.
+    pub(crate) async fn agreed_and_stopped(&self, id: ApprovalId, by: &Context) {
+        self.stop.cancel();
+        let (id, by) = (id.to_string(), by.user_id().unwrap().to_string());
+        let at = domain::micros(self.clock.now());
+        self.db
+            .write(move |tx: &mut Tx| {
+                Box::pin(async move {
+                    let sql = "UPDATE approvals SET status = 'approved', decided_by = $2, decided_at = $3 WHERE id = $1";
+                    query(sql).bind(id).bind(by).bind(at).execute(tx.sql()).await?;
+                    Ok::<_, StorageError>(())
+                })
+            })
+            .await
+            .unwrap();
+    }
+
     /// The file of kill switches, as a command opens it.
     pub(crate) fn kill_file(&self) -> KillFile {
         KillFile::open(&self.venue_file.with_file_name("kill-switch")).unwrap()
@@ -396,11 +414,6 @@ impl Desk {
     /// The venue, whatever the connection does.
     pub(crate) fn truth(&self) -> Arc<dyn Broker> {
         self.venue.broker(self.account.id)
-    }
-
-    /// The connection to the venue.
-    pub(crate) fn broker(&self) -> &Faulty {
-        &self.broker
     }
 
     /// Keeps the writer of the database busy until the guard is dropped, as a disk does that hangs.

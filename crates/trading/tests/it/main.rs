@@ -6,6 +6,11 @@
 mod desk;
 mod faulty;
 
+mod approvals;
+mod kill;
+mod limits;
+mod live;
+
 use domain::Status;
 use storage::testing::databases;
 use trading::{CancelError, OrderFilter, Rule, SubmitError};
