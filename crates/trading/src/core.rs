@@ -424,6 +424,7 @@ impl Core {
                     }
                 }
                 Input::Found { answer: Ok(Some(order)), .. } => self.differs(order, &mut symbols),
+                Input::Command(Command::Books { act, .. }) => symbols.extend(self.reckoned_again(act)),
                 _ => {}
             }
         }
