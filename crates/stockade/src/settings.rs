@@ -14,8 +14,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 /// Variables with the prefix that are read elsewhere, by this program or its tests.
-const ELSEWHERE: &[&str] =
-    &["home", "master_key", "log", "shared", "test_postgres", "test_seed", "test_rounds", "kills", "seeds", "tell"];
+const ELSEWHERE: &[&str] = &[
+    "home",
+    "master_key",
+    "log",
+    "shared",
+    "test_postgres",
+    "test_seed",
+    "test_rounds",
+    "kills",
+    "seeds",
+    "tell",
+];
 
 /// All settings, with their defaults.
 #[derive(Debug, Deserialize)]
