@@ -129,7 +129,7 @@ pub enum OrderEvent {
         /// In the broker's words.
         reason: String,
         /// Which of the known reasons that is.
-        #[serde(default)]
+        #[serde(default = "other")]
         code: Reason,
     },
     /// Some of it was executed.
@@ -184,6 +184,11 @@ pub enum OrderEvent {
         /// The stop price now.
         stop_price: Option<Price>,
     },
+}
+
+/// The reason of refusals that were journaled before reasons were told apart.
+fn other() -> Reason {
+    Reason::Other
 }
 
 /// What folding an event did.

@@ -102,9 +102,3 @@ impl Reason {
         }
     }
 }
-
-impl Default for Reason {
-    fn default() -> Self {
-        Self::Other
-    }
-}

@@ -183,7 +183,7 @@ pub(super) fn next(status: Status, event: EventKind, facts: Facts) -> Next {
     }
 }
 
-/// The whole table in Markdown, made from [`next`]: a row for each event, a column for each status before it. A cell
+/// The whole table in Markdown, made from the function that decides: a row for each event, a column for each status before it. A cell
 /// names the status after it; `·` changes nothing, `✕` cannot happen; several are told apart by what is filled.
 pub fn table() -> String {
     let facts = [(false, false), (true, false), (true, true)];

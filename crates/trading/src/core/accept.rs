@@ -13,9 +13,7 @@ use crate::accounts::{Blind, Mode};
 use crate::book::{BookKey, Live};
 use crate::books::BookRefusal;
 use crate::broker::Way;
-use crate::risk::{
-    self, Ask, Assessment, BookFacts, Facts, Hold, Ledger, Limit, LimitBook, OrderLimits, Session,
-};
+use crate::risk::{self, Ask, Assessment, BookFacts, Facts, Hold, Ledger, Limit, LimitBook, Session};
 use crate::scope::{Scope, Scopes};
 use crate::store::{Intent, NewOrder};
 
