@@ -129,8 +129,15 @@ export function untilWords(time: TimeInForce): string {
   return UNTIL[time];
 }
 
+/** What an order says of itself in a line; where the desk answers, what it has not is null. */
+type Line = Priced &
+  Pick<OrderRequest, "side" | "symbol" | "time_in_force"> & {
+    quantity?: string | null;
+    notional?: string | null;
+  };
+
 /** An order in one line: `Buy 0.5 BTC-USD, limit 61,000.00, today only`. */
-export function orderLine(order: OrderRequest | Order): string {
+export function orderLine(order: Line): string {
   const verb = order.side === "buy" ? "Buy" : "Sell";
   // What was asked for as money stays money until it is filled.
   const size =
