@@ -488,3 +488,60 @@ fn by_day(points: &[EquityPoint]) -> Vec<DayProfit> {
     days.truncate(DAYS);
     days
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `20T12:00 = 100 paid 100; 21T12:00 = 160 paid 150`: worth 100 of which 100 were paid in, and so on.
+    fn read(history: &str) -> Vec<EquityPoint> {
+        let point = |entry: &str| {
+            let words: Vec<&str> = entry.split(' ').collect();
+            let at = format!("2026-11-{}:00Z", words[0]).parse().unwrap();
+            let (equity, flows): (Money, Money) = (words[2].parse().unwrap(), words[4].parse().unwrap());
+            EquityPoint { at, equity, cash: equity, realised: equity - flows, unrealised: Money::ZERO, flows }
+        };
+        history.split("; ").map(point).collect()
+    }
+
+    /// What is told of a history: profit and time-weighted return over all of it, then the days, newest first.
+    fn check(history: &str, expected: &str) {
+        let points = read(history);
+        let days: Vec<String> =
+            by_day(&points).iter().map(|day| format!("{} {}", day.day.strftime("%d"), day.profit)).collect();
+        let all = period_return(Period::All, points);
+        let earned = all.time_weighted.map_or("-".to_owned(), |earned| format!("{:.4}", earned.fraction));
+        assert_eq!(format!("{} ({earned}): {}", all.profit, days.join(", ")), expected, "of {history}");
+    }
+
+    #[test]
+    fn a_deposit_is_no_profit() {
+        check("20T12:00 = 100 paid 100; 20T12:01 = 200 paid 200", "0 (0.0000): 20 0");
+    }
+
+    #[test]
+    fn a_withdrawal_is_no_loss() {
+        check("20T12:00 = 100 paid 100; 20T12:01 = 40 paid 40; 20T12:02 = 44 paid 40", "4 (0.1000): 20 4");
+    }
+
+    #[test]
+    fn what_was_earned_before_a_deposit_is_not_diluted_by_it() {
+        check(
+            "20T12:00 = 100 paid 100; 20T13:00 = 110 paid 100; 20T13:01 = 1010 paid 1000; 20T14:00 = 1010 paid 1000",
+            "10 (0.1000): 20 10",
+        );
+    }
+
+    #[test]
+    fn midnight_closes_the_day_before() {
+        check(
+            "20T12:00 = 100 paid 100; 21T00:00 = 103 paid 100; 21T00:01 = 105 paid 100; 21T18:00 = 101 paid 100",
+            "1 (0.0100): 21 -2, 20 3",
+        );
+    }
+
+    #[test]
+    fn what_nobody_saw_counts_for_the_day_on_which_it_was_seen() {
+        check("18T12:00 = 100 paid 100; 21T12:00 = 90 paid 100", "-10 (-0.1000): 21 -10");
+    }
+}

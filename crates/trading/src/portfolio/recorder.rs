@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EquityPoint, Every};
 use crate::books::OWN_BOOK;
-use crate::gateway::{Desk, Shared};
+use crate::gateway::{Desk, Shared, TradingEvent};
 use crate::store::{self, Series};
 
 /// How long after the start prices are waited for.
@@ -85,6 +85,7 @@ impl Recorder {
             })
             .await?;
         self.newest.extend(taken.newest);
+        let _ = shared.events.send(TradingEvent::Account(desk.account_id()));
         Ok(())
     }
 

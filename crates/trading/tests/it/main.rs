@@ -7,9 +7,11 @@ mod desk;
 mod faulty;
 
 mod approvals;
+mod books;
 mod kill;
 mod limits;
 mod live;
+mod portfolio;
 
 use domain::Status;
 use storage::testing::databases;
