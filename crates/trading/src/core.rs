@@ -157,6 +157,7 @@ pub(crate) enum Input {
 
 /// What to do once a step is committed.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "an effect is performed at once and kept nowhere")]
 pub(crate) enum Effect {
     /// Send an order.
     Submit(Order),

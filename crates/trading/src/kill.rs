@@ -314,7 +314,7 @@ impl Held {
 /// Whether a switch says anything to an account.
 fn concerns(kill: &Kill, account: &Account) -> bool {
     let elsewhere = matches!(kill.scope, Scope::Account(id) if id != account.id);
-    !elsewhere && !(kill.drill && account.mode == Mode::Live)
+    !(elsewhere || kill.drill && account.mode == Mode::Live)
 }
 
 fn cut(reason: &str) -> String {

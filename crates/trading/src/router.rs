@@ -36,6 +36,7 @@ const STOOD_STILL: Duration = Duration::from_millis(500);
 const ASKING: usize = 8;
 
 /// What comes back from what was started.
+#[allow(clippy::large_enum_variant, reason = "an answer is taken at once and kept nowhere")]
 enum Answer {
     Input(Input),
     Stream(mpsc::Receiver<BrokerEvent>),

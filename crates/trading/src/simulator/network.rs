@@ -13,6 +13,7 @@ const CALL: Duration = Duration::from_secs(5);
 
 /// A request on its way to the venue.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "most requests carry an order")]
 pub(super) enum Request {
     Submit(Order),
     Cancel(Order),

@@ -74,6 +74,7 @@ pub(super) struct Venue {
 }
 
 /// Something that will happen.
+#[allow(clippy::large_enum_variant, reason = "the large ones are the frequent ones")]
 pub(super) enum Happening {
     MarketMoves,
     ClientActs(usize),
