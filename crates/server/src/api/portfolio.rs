@@ -225,7 +225,7 @@ async fn portfolio(
 #[serde(deny_unknown_fields)]
 struct HistoryQuery {
     /// The time between two points: minutes are kept for 7 days, hours for a year, days for ever.
-    #[param(value_type = words::HistoryStep)]
+    #[param(value_type = words::HistoryStep, inline)]
     every: String,
     /// Only of this book; the nil UUID is the account's own.
     book_id: Option<String>,
