@@ -6,7 +6,7 @@ ifndef CARGO_TARGET_DIR
 export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stockade/target
 endif
 
-.PHONY: help run test bench fmt
+.PHONY: help run test bench soak fmt
 
 help:
 	@echo "make run     build the desk and start it on https://localhost:8443"
@@ -15,6 +15,7 @@ help:
 	@echo "             DATABASE_URL=postgres://user:password@host/name"
 	@echo "make test    everything that must be true: formats, lints, tests on both databases, a real browser"
 	@echo "make bench   the figures of this machine, each beside its reference"
+	@echo "make soak    twenty minutes of bad days for the order path: faults, kills, and what became of every order"
 	@echo "make fmt     format Rust and the page"
 
 run:
@@ -25,6 +26,9 @@ test:
 
 bench:
 	@scripts/bench
+
+soak:
+	@scripts/soak
 
 fmt:
 	@scripts/setup rust node

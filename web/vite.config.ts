@@ -19,5 +19,7 @@ export default defineConfig({
     environment: "node",
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,
+    // A test takes milliseconds; the machine may be busy building the desk beside it.
+    testTimeout: 30_000,
   },
 });

@@ -48,24 +48,38 @@ async function chosenSymbol() {
   return page.locator("[data-last-price]").first().getAttribute("data-last-price");
 }
 
-/** Opens a page through the navigation, as a person would. */
+/** Opens a page through the navigation, as a person would; on a phone some stand behind a button. */
 async function go(name) {
-  await page.getByRole("navigation").getByRole("link", { name }).filter({ visible: true }).click();
+  const link = page.getByRole("navigation").getByRole("link", { name }).filter({ visible: true });
+  if (await link.count()) await link.click();
+  else {
+    await (name === "About" ? button(/: menu$/) : button(/^More pages/)).click();
+    await page
+      .getByRole("button", { name: new RegExp(`^${name}`) })
+      .filter({ visible: true })
+      .click();
+  }
+  await page.waitForURL(
+    (url) => url.pathname === (name === "Desk" ? "/" : `/${name.toLowerCase()}`),
+  );
   await page.getByRole("heading", { level: 1 }).waitFor({ state: "attached" });
 }
 
 /** Fills the ticket, previews and confirms; answers when the desk has the order. */
-async function placeOrder({ type, quantity, limit }) {
+async function placeOrder({ type, quantity, limit, takeProfit, stopLoss }) {
+  await page.getByLabel("Exits").selectOption(takeProfit ? "bracket" : "simple");
   await page.getByLabel("Type", { exact: true }).selectOption(type);
   await page.getByLabel(/^Quantity/).fill(quantity);
   if (limit) await page.getByLabel(/^Limit price/).fill(limit);
+  if (takeProfit) await page.getByLabel(/^Take-profit price/).fill(takeProfit);
+  if (stopLoss) await page.getByLabel(/^Stop-loss price/).fill(stopLoss);
   await button("Preview buy order").click();
   const dialog = page.getByRole("dialog");
   const place = button("Place buy order", dialog);
   await assertInSight(place, "the button that sends the order");
   for (const text of ["PAPER", "Buying power", "Fees", "Estimated total"])
     await assertInSight(dialog.getByText(text).first(), `${text} in the confirmation`);
-  await shoot(page, `confirm-${type}`);
+  await shoot(page, `confirm-${takeProfit ? "bracket" : type}`);
   await assertAccessible(page, "the confirmation");
   await place.focus();
   // Twice, as impatient people do. It must be one order.
@@ -185,7 +199,17 @@ test("the owner's first day", async (t) => {
     await shoot(page, "desk-light");
     await assertAccessible(page, "the desk, light");
     await page.setViewportSize({ width: 390, height: 844 });
-    for (const name of ["Orders", "Users", "Audit", "About", "Desk"]) {
+    for (const name of [
+      "Orders",
+      "Portfolio",
+      "Risk",
+      "Approvals",
+      "Books",
+      "Users",
+      "Audit",
+      "About",
+      "Desk",
+    ]) {
       await go(name);
       await assertNoSidewaysScroll(page, `${name} on a phone`);
       await shoot(page, `phone-${name.toLowerCase()}`);
@@ -212,6 +236,143 @@ test("the owner's first day", async (t) => {
     await until(async () => (await table("Fills").getByRole("row").count()) >= 2, "a fill");
     await shoot(page, "fills");
     await assertAccessible(page, "orders");
+  });
+
+  await t.test("a bracket brings its exits with it, held until it is filled", async () => {
+    await go("Desk");
+    const last = number(await lastPrice(await chosenSymbol()));
+    const open = table("Open orders");
+    await tab(/^Open orders/).click();
+    await placeOrder({
+      type: "limit",
+      quantity: (500 / last).toFixed(4),
+      limit: (last * 0.97).toFixed(2),
+      takeProfit: (last * 1.01).toFixed(2),
+      stopLoss: (last * 0.96).toFixed(2),
+    });
+    await until(async () => (await open.getByRole("row").count()) === 4, "the entry and its legs");
+    await assertInSight(open.getByText("Take-profit"), "the take-profit");
+    await assertInSight(open.getByText("Stop-loss"), "the stop-loss");
+    await until(
+      async () => (await open.getByText("Held", { exact: true }).count()) === 2,
+      "both legs are held",
+    );
+    await shoot(page, "desk-bracket");
+    await assertAccessible(page, "a bracket");
+  });
+
+  await t.test("an order is changed: another one takes its place", async () => {
+    const last = number(await lastPrice(await chosenSymbol()));
+    const open = table("Open orders");
+    const price = (last * 0.965).toFixed(2);
+    await placeOrder({ type: "limit", quantity: "0.01", limit: (last * 0.96).toFixed(2) });
+    const row = open.getByRole("row").filter({ hasText: "/ 0.01" });
+    await until(async () => (await row.getByText("Working").count()) > 0, "it works");
+    await row.getByRole("button", { name: /^Change/ }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Limit price").fill(price);
+    await shoot(page, "order-change");
+    await assertAccessible(page, "the change of an order");
+    await button("Send the change", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+    const grouped = Number(price).toLocaleString("en-US", { minimumFractionDigits: 2 });
+    await until(
+      async () => (await open.getByText(grouped, { exact: true }).count()) === 1,
+      "the new price",
+    );
+  });
+
+  await t.test("all orders are cancelled with two presses", async () => {
+    const open = table("Open orders");
+    await button("Cancel all").click();
+    await button("Cancel all orders", page.getByRole("dialog")).click();
+    await assertInSight(page.getByText("No open orders."), "that none is left");
+    assert.equal(await open.getByRole("row").count(), 1);
+    await go("Orders");
+    await assertInSight(table("Orders").getByText("Replaced"), "the order that was replaced");
+    await shoot(page, "orders");
+    const file = page.waitForEvent("download");
+    await button("Orders as CSV").click();
+    assert.equal((await file).suggestedFilename(), "orders.csv");
+  });
+
+  await t.test("an order is refused by a limit that somebody set", async () => {
+    await go("Risk");
+    await button("Set a limit").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Limit", { exact: true }).selectOption("order_notional");
+    await dialog.getByLabel("Value").fill("100");
+    await shoot(page, "limit-set");
+    await assertAccessible(page, "setting a limit");
+    await button("Set the limit", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+    await assertInSight(page.getByRole("heading", { name: "Account Paper" }), "the new limit");
+    await shoot(page, "risk");
+    await assertAccessible(page, "the limits");
+
+    await go("Desk");
+    const last = number(await lastPrice(await chosenSymbol()));
+    await page.getByLabel("Type", { exact: true }).selectOption("market");
+    await page.getByLabel(/^Quantity/).fill((500 / last).toFixed(4));
+    await button("Preview buy order").click();
+    await assertInSight(dialog.getByText(/^set on Paper by Olga Owner/), "who set the limit");
+    assert.ok(await button("Place buy order", dialog).isDisabled(), "it cannot be sent");
+    await shoot(page, "desk-limit");
+    await button("Back", dialog).click();
+
+    // Whoever loosens a limit shows a second factor first, and nobody has one yet.
+    await go("Risk");
+    await button("Remove Order value").click();
+    await assertInSight(page.getByText("Set up a second factor"), "the way to a second factor");
+  });
+
+  await t.test("the kill switch is two presses away on every page", async () => {
+    await go("Audit");
+    await button("Kill switch").click();
+    const dialog = page.getByRole("dialog");
+    await shoot(page, "kill-switch");
+    await assertAccessible(page, "the kill switch");
+    await button("Stop trading now", dialog).click();
+    await assertInSight(page.getByText("Kill switch pulled: Paper."), "that it is pulled");
+    await assertInSight(button("STOPPED switch"), "the stopped sign");
+    await go("Desk");
+    await shoot(page, "desk-stopped");
+    await assertAccessible(page, "a desk that is stopped");
+    await page.getByLabel(/^Quantity/).fill("0.001");
+    await button("Preview buy order").click();
+    await assertInSight(dialog.getByText("This order would be refused"), "that orders are refused");
+    await button("Back", dialog).click();
+    await button("Re-arm Paper").click();
+    await assertInSight(page.getByText("Set up a second factor"), "the way to a second factor");
+  });
+
+  await t.test("what is held is shown by lots, and every number by its formula", async () => {
+    await go("Portfolio");
+    const positions = table("Positions");
+    await until(async () => (await positions.getByRole("row").count()) === 2, "the position");
+    await positions.getByRole("button", { name: /, lots$/ }).click();
+    const dialog = page.getByRole("dialog");
+    await until(async () => (await dialog.getByRole("row").count()) >= 2, "a lot");
+    await assertAccessible(page, "the lots");
+    await page.keyboard.press("Escape");
+    await button("Value: how it is computed").click();
+    await assertInSight(page.getByText(/^cash \+ sum over/), "the formula of the value");
+    await shoot(page, "portfolio");
+    await assertAccessible(page, "the portfolio");
+    await page.keyboard.press("Escape");
+  });
+
+  await t.test("a part of the account becomes a book", async () => {
+    await go("Books");
+    await button("Open a book").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name").fill("Olga's part");
+    await dialog.getByLabel(/^Opening cash/).fill("1000");
+    await button("Open the book", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+    await assertInSight(page.getByRole("heading", { name: /^Olga's part/ }), "the book");
+    await shoot(page, "books");
+    await assertAccessible(page, "the books");
   });
 
   await t.test("a person is invited by a link shown once", async () => {
@@ -386,6 +547,36 @@ test("the owner's first day", async (t) => {
     await shoot(page, "security-light");
     await assertAccessible(page, "security, light");
     await button("Use the dark theme").click();
+  });
+
+  await t.test("the kill switch is released with the second factor", async () => {
+    const refusal = {
+      type: "/api/docs/problems#step_up_needed",
+      title: "Second factor needed again",
+      status: 403,
+      detail: "This needs a second factor shown within the last 5 minutes.",
+      code: "step_up_needed",
+      request_id: "",
+    };
+    const contentType = "application/problem+json";
+    await page.route(
+      "**/api/v1/kill-switches?*",
+      (route) => route.fulfill({ status: 403, contentType, body: JSON.stringify(refusal) }),
+      { times: 1 },
+    );
+    await button("Re-arm Paper").click();
+    await showCode(await app.code());
+    await until(
+      async () => (await page.getByText("Kill switch pulled").count()) === 0,
+      "the switch is released",
+    );
+    await assertInSight(button("Kill switch"), "the switch, armed");
+    await go("Risk");
+    await button("Remove Order value").click();
+    await until(
+      async () => (await page.getByRole("heading", { name: "Account Paper" }).count()) === 0,
+      "the limit is gone",
+    );
   });
 
   await t.test("signing in asks for the code, and the factor can be removed again", async () => {

@@ -3,7 +3,7 @@
 //! A role gives abilities, a grant gives accounts. An ability that concerns an account needs both; nothing
 //! is allowed that was not given. [`Context::require`] is the only way to ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -81,6 +81,14 @@ named! {
     OrdersView = "orders.view", "See orders and fills of granted accounts";
     OrdersPlace = "orders.place", "Place orders on accounts granted for trading";
     OrdersCancel = "orders.cancel", "Cancel orders on accounts granted for trading";
+    OrdersResolve = "orders.resolve", "Decide about orders whose outcome is not known; compare an account with its broker";
+    OrdersApprove = "orders.approve", "Agree, as a second person, to what others ask for";
+    KillEngage = "kill.engage", "Pull the kill switch of an account granted for trading, or one's own";
+    KillDesk = "kill.desk", "Pull the kill switch of the whole desk and of other people";
+    KillRearm = "kill.rearm", "Release a kill switch";
+    LimitsManage = "limits.manage", "Set risk limits";
+    BooksManage = "books.manage", "Open and close books, and move money and units between them";
+    LiveSwitch = "accounts.live", "Switch real money on and off";
     UsersView = "users.view", "See people, their roles and grants";
     UsersManage = "users.manage", "Create, rename, disable and invite people";
     RolesAssign = "roles.assign", "Give and take roles, up to one's own";
@@ -100,7 +108,13 @@ impl Permission {
     pub fn needs_access(self) -> Option<Access> {
         match self {
             Self::AccountsView | Self::OrdersView => Some(Access::View),
-            Self::OrdersPlace | Self::OrdersCancel => Some(Access::Trade),
+            Self::OrdersPlace
+            | Self::OrdersCancel
+            | Self::OrdersResolve
+            | Self::OrdersApprove
+            | Self::KillEngage
+            | Self::BooksManage => Some(Access::Trade),
+            Self::LiveSwitch => Some(Access::Manage),
             _ => None,
         }
     }
@@ -168,6 +182,14 @@ impl Role {
                 OrdersView,
                 OrdersPlace,
                 OrdersCancel,
+                OrdersResolve,
+                OrdersApprove,
+                KillEngage,
+                KillDesk,
+                KillRearm,
+                LimitsManage,
+                BooksManage,
+                LiveSwitch,
                 UsersView,
                 UsersManage,
                 RolesAssign,
@@ -183,11 +205,17 @@ impl Role {
                 OrdersView,
                 OrdersPlace,
                 OrdersCancel,
+                OrdersResolve,
+                OrdersApprove,
+                KillEngage,
+                KillDesk,
+                LimitsManage,
+                BooksManage,
                 UsersView,
                 AuditView,
                 SystemView,
             ],
-            Self::Trader => &[MarketView, AccountsView, OrdersView, OrdersPlace, OrdersCancel],
+            Self::Trader => &[MarketView, AccountsView, OrdersView, OrdersPlace, OrdersCancel, KillEngage],
             Self::Analyst | Self::Viewer => &[MarketView, AccountsView, OrdersView],
             Self::Auditor => &[
                 MarketView,
@@ -273,6 +301,12 @@ pub enum Denied {
         /// Access there is.
         granted: Access,
     },
+    /// The grant is not for real money.
+    #[error("your access to this account is not for real money")]
+    Live {
+        /// Which account.
+        account: AccountId,
+    },
 }
 
 /// The answer to a dangerous act: show your second factor first.
@@ -306,6 +340,8 @@ pub struct Context {
     pub factor_at: Option<Timestamp>,
     permissions: PermissionSet,
     grants: BTreeMap<AccountId, Access>,
+    /// Of the accounts granted, those whose grant goes for real money too.
+    live: BTreeSet<AccountId>,
 }
 
 impl Context {
@@ -328,12 +364,18 @@ impl Context {
             factor_at: None,
             permissions,
             grants,
+            live: BTreeSet::new(),
         }
     }
 
     /// The same request, in a session that last saw a second factor `at`.
     pub fn with_factor(self, at: Option<Timestamp>) -> Self {
         Self { factor_at: at, ..self }
+    }
+
+    /// The same request, with real money granted on these accounts.
+    pub fn with_live(self, accounts: impl IntoIterator<Item = AccountId>) -> Self {
+        Self { live: accounts.into_iter().collect(), ..self }
     }
 
     /// A request of somebody not signed in: nothing is allowed.
@@ -347,6 +389,7 @@ impl Context {
             factor_at: None,
             permissions: PermissionSet::EMPTY,
             grants: BTreeMap::new(),
+            live: BTreeSet::new(),
         }
     }
 
@@ -361,6 +404,7 @@ impl Context {
             factor_at: None,
             permissions: Role::SuperAdmin.permissions(),
             grants: BTreeMap::new(),
+            live: BTreeSet::new(),
         }
     }
 
@@ -403,6 +447,16 @@ impl Context {
         // After the clock stepped back, nobody can say how old a factor of the future is.
         let age = Duration::try_from(self.at.duration_since(shown_at)).map_err(|_| StepUpNeeded::Show)?;
         if FACTOR_LIFE < age { Err(StepUpNeeded::Show) } else { Ok(()) }
+    }
+
+    /// Asks whether the grant on an account goes for real money. Asked besides [`Context::require`] where an order would
+    /// move some.
+    ///
+    /// # Errors
+    /// It does not, or there is none.
+    pub fn require_live(&self, account: AccountId) -> Result<(), Denied> {
+        let granted = self.grants.contains_key(&account) && self.live.contains(&account);
+        if granted { Ok(()) } else { Err(Denied::Live { account }) }
     }
 
     /// The access there is to an account.
@@ -476,6 +530,16 @@ mod tests {
         let (viewer, _) = context(Role::Viewer, None);
         let answer = viewer.require(Permission::OrdersPlace, Resource::Account(foreign));
         assert_eq!(answer, Err(Denied::NoGrant { account: foreign }));
+    }
+
+    #[test]
+    fn real_money_is_granted_by_itself() {
+        let (ctx, account) = context(Role::SuperAdmin, Some(Access::Manage));
+        assert_eq!(ctx.require_live(account), Err(Denied::Live { account }));
+        assert_eq!(ctx.with_live([account]).require_live(account), Ok(()));
+        let (stranger, account) = context(Role::SuperAdmin, None);
+        let answer = stranger.with_live([account]).require_live(account);
+        assert_eq!(answer, Err(Denied::Live { account }), "without a grant there is none for real money");
     }
 
     #[test]

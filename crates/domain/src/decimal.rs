@@ -65,6 +65,11 @@ macro_rules! decimal {
                 self.0 > Decimal::ZERO
             }
 
+            /// Whether it is below zero.
+            pub fn is_negative(self) -> bool {
+                self.0 < Decimal::ZERO
+            }
+
             /// Whether it is exactly zero.
             pub fn is_zero(self) -> bool {
                 self.0.is_zero()

@@ -2,10 +2,13 @@
 //!
 //! Everything here is data and functions of data: no clock, no randomness, no disk, no network.
 //! An order is asked for ([`OrderRequest`]), becomes an [`Order`], and from then on changes only by
-//! folding [`OrderEvent`]s into it; fills fold into a [`Position`]. Who may do what is answered by
-//! [`Context::require`]. What happened is told in an [`AuditEntry`].
+//! folding [`OrderEvent`]s into it; fills fold into a [`Position`]. What an account earned is reckoned
+//! in [`returns`]. Who may do what is answered by [`Context::require`]. What happened is told in an
+//! [`AuditEntry`].
 //!
 //! A type moves here when a second crate needs it, not before.
+
+mod words;
 
 mod decimal;
 mod ids;
@@ -16,6 +19,7 @@ mod tape;
 
 mod order;
 mod position;
+pub mod returns;
 
 mod access;
 mod act;
@@ -26,12 +30,15 @@ pub use access::{
 };
 pub use act::{AuditEntry, Outcome};
 pub use decimal::{InvalidDecimal, Money, Price, Quantity};
-pub use ids::{AccountId, OrderId, RequestId, SessionId, UserId};
+pub use ids::{AccountId, BookId, OrderId, RequestId, SessionId, UserId};
 pub use instrument::{Instrument, InvalidSymbol, Symbol};
 pub use order::{
-    Applied, Fill, InvalidTransition, Order, OrderEvent, OrderKind, OrderRequest, Side, Status, TimeInForce,
+    Applied, EventKind, Fill, InvalidTransition, Leg, Order, OrderClass, OrderEvent, OrderKind, OrderRequest,
+    Origin, Provenance, Reason, Side, Size, Status, StopLoss, TimeInForce, Trail, transition_table,
 };
-pub use position::Position;
+pub use position::{
+    Correction, CostMethod, InvalidCorrection, Lot, Position, PositionFill, Transfer, corrected, transfer,
+};
 pub use tape::{Bar, Every, Quote, TakerSide, Trade};
 pub use time::{Clock, ManualClock, SystemClock, from_micros, micros};
 

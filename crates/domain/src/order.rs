@@ -2,107 +2,47 @@
 //!
 //! The journal is the list of an order's events; the order is the fold over it ([`Order::apply`]). Events may
 //! arrive in any order and more than once. What the broker executed always counts, whatever the desk believed.
+//!
+//! What is asked for is in [`request`], which status follows which event in [`transitions`], why brokers say no in
+//! [`refusal`].
+
+mod refusal;
+mod request;
+mod transitions;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::UnknownName;
-use crate::{AccountId, Money, OrderId, Price, Quantity, Symbol, Timestamp};
+pub use refusal::Reason;
+pub use request::{Leg, OrderClass, OrderKind, OrderRequest, Side, Size, StopLoss, TimeInForce, Trail};
+pub use transitions::{EventKind, table as transition_table};
+use transitions::{Facts, Next};
 
-macro_rules! words {
-    (
-        $(#[$doc:meta])* $name:ident, $what:literal;
-        $($(#[$vdoc:meta])* $variant:ident = $text:literal;)+
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$vdoc])* #[serde(rename = $text)] $variant,)+
-        }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The name in storage and interfaces.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = UnknownName;
-
-            fn from_str(text: &str) -> Result<Self, UnknownName> {
-                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| UnknownName {
-                    what: $what,
-                    given: text.chars().take(40).collect(),
-                    allowed: Self::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", "),
-                })
-            }
-        }
-    };
-}
-
-words! {
-    /// Buy or sell.
-    Side, "side";
-    /// More of the instrument, less money.
-    Buy = "buy";
-    /// Less of the instrument, more money.
-    Sell = "sell";
-}
-
-impl Side {
-    /// The other one.
-    pub fn opposite(self) -> Self {
-        match self {
-            Self::Buy => Self::Sell,
-            Self::Sell => Self::Buy,
-        }
-    }
-}
-
-words! {
-    /// How an order is priced.
-    OrderKind, "order type";
-    /// At the best prices there are, now.
-    Market = "market";
-    /// At the limit price or better.
-    Limit = "limit";
-}
-
-words! {
-    /// How long an order works.
-    TimeInForce, "time in force";
-    /// Until the end of the trading day (for crypto: of the UTC day).
-    Day = "day";
-    /// Until it is filled or canceled.
-    Gtc = "gtc";
-}
+use crate::words::words;
+use crate::{AccountId, BookId, Money, OrderId, Price, Quantity, Timestamp};
 
 words! {
     /// Where an order stands.
     Status, "order status";
+    /// In the journal; the desk keeps it until its condition is met.
+    Held = "held";
     /// In the journal; not sent yet.
     Accepted = "accepted";
     /// Being sent; the broker's answer is not known yet.
     Submitting = "submitting";
-    /// Sent, and the answer was lost. Ends only by asking the broker.
+    /// Sent, and the answer was lost. Ends only by what the broker says, or by a named person.
     Unknown = "unknown";
     /// The broker has it.
     Working = "working";
     /// Part of it is executed, the rest is working.
     PartiallyFilled = "partially_filled";
-    /// All of it is executed.
-    Filled = "filled";
+    /// The broker was asked to replace it by another order.
+    ReplacePending = "replace_pending";
     /// The broker was asked to cancel it.
     CancelPending = "cancel_pending";
+    /// All of it is executed.
+    Filled = "filled";
+    /// Another order took its place; what was filled before stays filled.
+    Replaced = "replaced";
     /// Canceled; what was filled before stays filled.
     Canceled = "canceled";
     /// Its time in force ended, or it was never sent in time.
@@ -112,29 +52,19 @@ words! {
 }
 
 impl Status {
-    /// Whether nothing more is expected to happen. A late fill may still.
+    /// Whether nothing more is expected to happen. A late fill or a correction still may.
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Filled | Self::Canceled | Self::Expired | Self::Rejected)
+        matches!(self, Self::Filled | Self::Replaced | Self::Canceled | Self::Expired | Self::Rejected)
     }
 }
 
-/// What somebody wishes to trade, checked for form but not yet accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderRequest {
-    /// The client's name for it, unique on the account for ever.
-    pub client_order_id: String,
-    /// What to trade.
-    pub symbol: Symbol,
-    /// Buy or sell.
-    pub side: Side,
-    /// Market or limit.
-    pub kind: OrderKind,
-    /// How long it works.
-    pub time_in_force: TimeInForce,
-    /// How much.
-    pub quantity: Quantity,
-    /// The worst price allowed. Present on limit orders only.
-    pub limit_price: Option<Price>,
+words! {
+    /// Who made an order.
+    Origin, "origin";
+    /// The desk, for somebody.
+    Desk = "desk";
+    /// Somebody outside the desk, at the broker. The desk found it there and watches over it.
+    External = "external";
 }
 
 /// An execution of ours, as the broker reports it.
@@ -156,6 +86,18 @@ pub struct Fill {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum OrderEvent {
+    /// The price was reached at which an order that the desk holds is to be sent, once nothing stands in its way.
+    Triggered {
+        /// Which price.
+        reason: String,
+    },
+    /// The desk let go of an order that it held.
+    Released {
+        /// Which condition was met.
+        reason: String,
+        /// How much of it is to be sent, where that is not all.
+        quantity: Option<Quantity>,
+    },
     /// The router is about to send it. Journaled before the first byte goes out.
     Submitting {
         /// Counts from 1.
@@ -171,6 +113,12 @@ pub enum OrderEvent {
         /// What happened.
         detail: String,
     },
+    /// After a lost answer: the broker does not have it, as far as can be told. It may be sent again under the same id
+    /// to a broker that refuses an id it has seen.
+    Absent {
+        /// How that is known.
+        detail: String,
+    },
     /// The broker has it.
     Acknowledged {
         /// The broker's id of it.
@@ -180,9 +128,24 @@ pub enum OrderEvent {
     Refused {
         /// In the broker's words.
         reason: String,
+        /// Which of the known reasons that is.
+        #[serde(default = "other")]
+        code: Reason,
     },
     /// Some of it was executed.
     Filled(Fill),
+    /// The broker corrected an execution.
+    Corrected {
+        /// Which one.
+        execution_id: String,
+        /// What it says now. Has an execution id of its own, or the same.
+        by: Fill,
+    },
+    /// The broker took an execution back.
+    Busted {
+        /// Which one.
+        execution_id: String,
+    },
     /// Somebody asked to cancel it.
     CancelRequested,
     /// The broker did not cancel it.
@@ -192,29 +155,40 @@ pub enum OrderEvent {
     },
     /// It is canceled.
     Canceled,
-    /// It ended by time: at the broker, or before it was ever sent.
+    /// It ended by time: at the broker, or before it was ever sent. Or a named person ended an unknown outcome.
     Expired {
         /// Why.
         reason: String,
     },
+    /// Somebody asked to replace it by another order.
+    ReplaceRequested {
+        /// The order that is to take its place.
+        by: OrderId,
+    },
+    /// The broker did not replace it.
+    ReplaceRefused {
+        /// In the broker's words.
+        reason: String,
+    },
+    /// Another order took its place.
+    Replaced {
+        /// Which one; `None` when the desk does not know it yet.
+        by: Option<OrderId>,
+    },
+    /// The broker changed its terms by itself.
+    Restated {
+        /// How much is ordered now, in all.
+        quantity: Quantity,
+        /// The limit price now.
+        limit_price: Option<Price>,
+        /// The stop price now.
+        stop_price: Option<Price>,
+    },
 }
 
-impl OrderEvent {
-    /// The name of the kind, as stored.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Submitting { .. } => "submitting",
-            Self::NotReached { .. } => "not_reached",
-            Self::Lost { .. } => "lost",
-            Self::Acknowledged { .. } => "acknowledged",
-            Self::Refused { .. } => "refused",
-            Self::Filled(_) => "filled",
-            Self::CancelRequested => "cancel_requested",
-            Self::CancelRefused { .. } => "cancel_refused",
-            Self::Canceled => "canceled",
-            Self::Expired { .. } => "expired",
-        }
-    }
+/// The reason of refusals that were journaled before reasons were told apart.
+fn other() -> Reason {
+    Reason::Other
 }
 
 /// What folding an event did.
@@ -228,27 +202,48 @@ pub enum Applied {
 
 /// An event that cannot happen to an order in this state. Either side has a bug; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTransition {
-    /// The status does not allow the event.
-    #[error("order {order} is {status}; it cannot become {event}")]
-    Status {
-        /// Which order.
-        order: OrderId,
-        /// Where it stands.
-        status: Status,
-        /// What came.
-        event: &'static str,
-    },
-    /// More was executed than was ordered.
-    #[error("order {order} is for {ordered}; with this fill {filled} would be executed")]
-    Overfill {
-        /// Which order.
-        order: OrderId,
-        /// How much was ordered.
-        ordered: Quantity,
-        /// How much would be filled.
-        filled: Quantity,
-    },
+#[error("order {order} is {status}; it cannot become {event}")]
+pub struct InvalidTransition {
+    /// Which order.
+    pub order: OrderId,
+    /// Where it stands.
+    pub status: Status,
+    /// What came.
+    pub event: EventKind,
+}
+
+/// How an order came to be: what does not change while it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// Who asked: a user's id, or `external`.
+    pub submitted_by: String,
+    /// Inside or outside the desk.
+    pub origin: Origin,
+    /// The book it belongs to; `None` is the account's own.
+    pub book: Option<BookId>,
+    /// The order that brought it with it.
+    pub parent: Option<OrderId>,
+    /// What it is for in its group; `None` for entries and simple orders.
+    pub leg: Option<Leg>,
+    /// The order whose place it is to take.
+    pub replaces: Option<OrderId>,
+    /// What the desk does for it because the broker cannot: named by what the broker lacks, as `bracket`.
+    pub done_by_desk: Vec<String>,
+}
+
+impl Provenance {
+    /// An order of somebody on the desk, alone.
+    pub fn of(submitted_by: impl Into<String>) -> Self {
+        Self {
+            submitted_by: submitted_by.into(),
+            origin: Origin::Desk,
+            book: None,
+            parent: None,
+            leg: None,
+            replaces: None,
+            done_by_desk: Vec::new(),
+        }
+    }
 }
 
 /// An order the desk has accepted, and how much of it is done.
@@ -260,8 +255,10 @@ pub struct Order {
     pub account: AccountId,
     /// What was asked for.
     pub request: OrderRequest,
-    /// Who asked: a user's id.
-    pub submitted_by: String,
+    /// How it came to be.
+    pub provenance: Provenance,
+    /// How much is ordered. A size in money is turned into units when the order is accepted.
+    pub quantity: Quantity,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -272,7 +269,7 @@ pub struct Order {
     pub broker_order_id: Option<String>,
     /// How often it was sent.
     pub attempts: u32,
-    /// Executed so far. Invariant: never above `request.quantity`.
+    /// Executed so far. Above `quantity` only if the broker executed more than was ordered.
     pub filled: Quantity,
     /// Sum of price times quantity over its fills.
     pub filled_notional: Money,
@@ -280,6 +277,14 @@ pub struct Order {
     pub fees: Money,
     /// Why it was rejected, expired, or why its outcome is unknown.
     pub reason: Option<String>,
+    /// Which of the known reasons that is, where a broker gave it.
+    pub reason_code: Option<Reason>,
+    /// The order that took its place, or is to.
+    pub replaced_by: Option<OrderId>,
+    /// While it is held: its price was reached, and it waits for what stands in its way to be canceled.
+    pub is_triggered: bool,
+    /// The broker changed its terms.
+    pub is_restated: bool,
     /// Events folded so far: 0 when just accepted. The next event has this number plus one.
     pub version: u64,
 }
@@ -290,14 +295,16 @@ impl Order {
         id: OrderId,
         account: AccountId,
         request: OrderRequest,
-        submitted_by: String,
+        quantity: Quantity,
+        provenance: Provenance,
         at: Timestamp,
     ) -> Self {
         Self {
             id,
             account,
             request,
-            submitted_by,
+            provenance,
+            quantity,
             created_at: at,
             updated_at: at,
             status: Status::Accepted,
@@ -307,13 +314,27 @@ impl Order {
             filled_notional: Money::ZERO,
             fees: Money::ZERO,
             reason: None,
+            reason_code: None,
+            replaced_by: None,
+            is_triggered: false,
+            is_restated: false,
             version: 0,
         }
     }
 
+    /// A new order that the desk keeps until its condition is met.
+    pub fn held(self) -> Self {
+        Self { status: Status::Held, ..self }
+    }
+
     /// What is neither executed nor given up.
     pub fn leaves(&self) -> Quantity {
-        if self.status.is_terminal() { Quantity::ZERO } else { self.request.quantity - self.filled }
+        if self.status.is_terminal() { Quantity::ZERO } else { self.unfilled() }
+    }
+
+    /// What is not executed, at the end too.
+    pub fn unfilled(&self) -> Quantity {
+        (self.quantity - self.filled).max(Quantity::ZERO)
     }
 
     /// Average price of its fills; `None` before the first.
@@ -323,108 +344,116 @@ impl Order {
 
     /// Folds an event into the order.
     ///
-    /// The caller drops executions it has seen (by execution id) before; this only guards the sum.
+    /// The caller drops executions it has seen (by execution id) before. A correction needs the execution as it was:
+    /// see [`Order::amend`].
     ///
     /// # Errors
     /// The event cannot happen in this state; the order is as before.
     pub fn apply(&mut self, event: &OrderEvent, at: Timestamp) -> Result<Applied, InvalidTransition> {
-        let Some(status) = self.next(event)? else { return Ok(Applied::Nothing) };
-        match event {
-            OrderEvent::Submitting { attempt } => self.attempts = *attempt,
-            OrderEvent::Acknowledged { broker_order_id } => {
-                self.broker_order_id = Some(broker_order_id.clone());
-                self.reason = None;
+        self.amend(event, None, at)
+    }
+
+    /// Folds an event into the order; `was` is the execution that a correction or a bust is about.
+    ///
+    /// # Errors
+    /// The event cannot happen in this state; the order is as before.
+    pub fn amend(
+        &mut self,
+        event: &OrderEvent,
+        was: Option<&Fill>,
+        at: Timestamp,
+    ) -> Result<Applied, InvalidTransition> {
+        let mut after = self.clone();
+        after.take(event, was);
+        let facts = Facts {
+            any_filled: after.filled.is_positive(),
+            complete: after.filled >= after.quantity,
+            has_broker_id: self.broker_order_id.is_some(),
+        };
+        let status = match transitions::next(self.status, event.kind(), facts) {
+            Next::Nothing => return Ok(Applied::Nothing),
+            Next::Impossible => {
+                return Err(InvalidTransition { order: self.id, status: self.status, event: event.kind() });
             }
-            OrderEvent::Filled(fill) => {
-                self.filled += fill.quantity;
-                self.filled_notional += fill.price * fill.quantity;
-                self.fees += fill.fee;
-            }
-            OrderEvent::Lost { detail } | OrderEvent::NotReached { detail } => {
-                self.reason = Some(detail.clone())
-            }
-            OrderEvent::Refused { reason }
-            | OrderEvent::CancelRefused { reason }
-            | OrderEvent::Expired { reason } => self.reason = Some(reason.clone()),
-            OrderEvent::CancelRequested | OrderEvent::Canceled => {}
-        }
-        self.status = status;
-        self.version += 1;
-        self.updated_at = self.updated_at.max(at);
+            Next::To(status) => status,
+        };
+        after.status = status;
+        after.version += 1;
+        after.updated_at = self.updated_at.max(at);
+        *self = after;
         Ok(Applied::Changed)
     }
 
-    /// The status after an event; `None` when the event changes nothing.
-    ///
-    /// | event | from | to |
-    /// |---|---|---|
-    /// | submitting | accepted | submitting |
-    /// | not_reached | submitting | accepted |
-    /// | lost | submitting | unknown |
-    /// | acknowledged | accepted, submitting, unknown | working |
-    /// | refused | any that is not terminal | rejected |
-    /// | filled | any | filled when complete; else partially_filled, or as it was if a cancel is pending or it has ended |
-    /// | cancel_requested | any that is not terminal | cancel_pending |
-    /// | cancel_refused | cancel_pending | working or partially_filled |
-    /// | canceled, expired | any that is not terminal | canceled, expired |
-    fn next(&self, event: &OrderEvent) -> Result<Option<Status>, InvalidTransition> {
-        use Status::*;
-        let invalid =
-            || InvalidTransition::Status { order: self.id, status: self.status, event: event.kind() };
-        let open = if self.filled.is_zero() { Working } else { PartiallyFilled };
-        let status = match event {
-            OrderEvent::Submitting { .. } => match self.status {
-                Accepted => Submitting,
-                _ => return Err(invalid()),
-            },
-            OrderEvent::NotReached { .. } => match self.status {
-                Submitting => Accepted,
-                // The broker or a cancel was faster than the report that nobody was reached.
-                _ => return Ok(None),
-            },
-            OrderEvent::Lost { .. } => match self.status {
-                Submitting => Unknown,
-                // The stream told the outcome before the answer was lost.
-                _ => return Ok(None),
-            },
-            OrderEvent::Acknowledged { .. } => match self.status {
-                Accepted | Submitting | Unknown => open,
-                _ if self.broker_order_id.is_none() => self.status,
-                _ => return Ok(None),
-            },
-            OrderEvent::Filled(fill) => {
-                let filled = self.filled + fill.quantity;
-                if filled > self.request.quantity {
-                    return Err(InvalidTransition::Overfill {
-                        order: self.id,
-                        ordered: self.request.quantity,
-                        filled,
-                    });
-                }
-                match self.status {
-                    _ if filled == self.request.quantity => Filled,
-                    // It crossed a cancel or came after the end: it happened, so it counts.
-                    CancelPending | Canceled | Expired | Rejected => self.status,
-                    _ => PartiallyFilled,
+    /// Everything that an event changes but for the status.
+    fn take(&mut self, event: &OrderEvent, was: Option<&Fill>) {
+        match event {
+            OrderEvent::Triggered { reason } => {
+                self.is_triggered = true;
+                self.reason = Some(reason.clone());
+            }
+            OrderEvent::Released { reason, quantity } => {
+                self.quantity = quantity.unwrap_or(self.quantity);
+                self.reason = Some(reason.clone());
+            }
+            OrderEvent::Submitting { attempt } => self.attempts = *attempt,
+            OrderEvent::Acknowledged { broker_order_id } => {
+                self.broker_order_id = Some(broker_order_id.clone());
+                if !self.status.is_terminal() {
+                    self.reason = None;
                 }
             }
-            OrderEvent::CancelRequested if self.status == CancelPending => return Ok(None),
-            OrderEvent::CancelRequested if self.status.is_terminal() => return Err(invalid()),
-            OrderEvent::CancelRequested => CancelPending,
-            OrderEvent::CancelRefused { .. } => match self.status {
-                CancelPending => open,
-                _ => return Ok(None),
-            },
-            OrderEvent::Refused { .. } | OrderEvent::Canceled | OrderEvent::Expired { .. }
-                if self.status.is_terminal() =>
-            {
-                return Ok(None);
+            OrderEvent::Filled(fill) => self.count(fill, true),
+            OrderEvent::Corrected { by, .. } => {
+                if let Some(was) = was {
+                    self.count(was, false);
+                    self.count(by, true);
+                }
+                self.reason = Some("an execution was corrected".into());
             }
-            OrderEvent::Refused { .. } => Rejected,
-            OrderEvent::Canceled => Canceled,
-            OrderEvent::Expired { .. } => Expired,
-        };
-        Ok(Some(status))
+            OrderEvent::Busted { .. } => {
+                if let Some(was) = was {
+                    self.count(was, false);
+                }
+                self.reason = Some("an execution was taken back".into());
+            }
+            OrderEvent::Lost { detail }
+            | OrderEvent::NotReached { detail }
+            | OrderEvent::Absent { detail } => {
+                self.reason = Some(detail.clone());
+            }
+            OrderEvent::Refused { reason, code } => {
+                self.reason = Some(reason.clone());
+                self.reason_code = Some(*code);
+            }
+            OrderEvent::CancelRefused { reason }
+            | OrderEvent::Expired { reason }
+            | OrderEvent::ReplaceRefused { reason } => self.reason = Some(reason.clone()),
+            OrderEvent::ReplaceRequested { by } => self.replaced_by = Some(*by),
+            OrderEvent::Replaced { by } => self.replaced_by = by.or(self.replaced_by),
+            OrderEvent::Restated { quantity, limit_price, stop_price } => {
+                self.is_restated = true;
+                self.quantity = *quantity;
+                self.request.limit_price = limit_price.or(self.request.limit_price);
+                self.request.stop_price = stop_price.or(self.request.stop_price);
+            }
+            OrderEvent::CancelRequested | OrderEvent::Canceled => {}
+        }
+        if matches!(event, OrderEvent::ReplaceRefused { .. }) {
+            self.replaced_by = None;
+        }
+    }
+
+    fn count(&mut self, fill: &Fill, add: bool) {
+        let notional = fill.price * fill.quantity;
+        if add {
+            self.filled += fill.quantity;
+            self.filled_notional += notional;
+            self.fees += fill.fee;
+        } else {
+            self.filled -= fill.quantity;
+            self.filled_notional -= notional;
+            self.fees -= fill.fee;
+        }
     }
 }
 
@@ -434,16 +463,11 @@ mod tests {
 
     fn order(quantity: &str) -> Order {
         let at = Timestamp::UNIX_EPOCH;
-        let request = OrderRequest {
-            client_order_id: "c-1".into(),
-            symbol: "BTC-USD".parse().unwrap(),
-            side: Side::Buy,
-            kind: OrderKind::Limit,
-            time_in_force: TimeInForce::Gtc,
-            quantity: quantity.parse().unwrap(),
-            limit_price: Some("100".parse().unwrap()),
-        };
-        Order::accepted(OrderId::new(at), AccountId::new(at), request, "somebody".into(), at)
+        let quantity: Quantity = quantity.parse().unwrap();
+        let (symbol, limit) = ("BTC-USD".parse().unwrap(), Some("100".parse().unwrap()));
+        let request = OrderRequest::simple("c-1", symbol, Side::Buy, quantity, limit, TimeInForce::Gtc);
+        let provenance = Provenance::of("somebody");
+        Order::accepted(OrderId::new(at), AccountId::new(at), request, quantity, provenance, at)
     }
 
     fn event(word: &str, nth: usize) -> OrderEvent {
@@ -453,7 +477,7 @@ mod tests {
             "not-reached" => OrderEvent::NotReached { detail: "connection refused".into() },
             "lost" => OrderEvent::Lost { detail: "timed out".into() },
             "ack" => OrderEvent::Acknowledged { broker_order_id: "b-1".into() },
-            "refuse" => OrderEvent::Refused { reason: "no".into() },
+            "refuse" => OrderEvent::Refused { reason: "no".into(), code: Reason::Other },
             "fill" => OrderEvent::Filled(Fill {
                 execution_id: format!("e-{nth}"),
                 price: "100".parse().unwrap(),
@@ -462,6 +486,15 @@ mod tests {
                 at: Timestamp::UNIX_EPOCH,
             }),
             "cancel" => OrderEvent::CancelRequested,
+            "absent" => OrderEvent::Absent { detail: "not there".into() },
+            "replace" => OrderEvent::ReplaceRequested { by: OrderId::new(Timestamp::UNIX_EPOCH) },
+            "replace-refused" => OrderEvent::ReplaceRefused { reason: "no".into() },
+            "replaced" => OrderEvent::Replaced { by: None },
+            "restate" => OrderEvent::Restated {
+                quantity: quantity.parse().unwrap(),
+                limit_price: None,
+                stop_price: None,
+            },
             "cancel-refused" => OrderEvent::CancelRefused { reason: "no".into() },
             "canceled" => OrderEvent::Canceled,
             "expire" => OrderEvent::Expired { reason: "day ended".into() },
@@ -541,7 +574,71 @@ mod tests {
     }
 
     #[test]
-    fn more_than_was_ordered_is_never_booked() {
-        check("submit; ack; fill 60; fill 60", "partially_filled, 60 filled, 40 leaves, 1 impossible");
+    fn what_the_broker_executed_counts_even_beyond_what_was_ordered() {
+        check("submit; ack; fill 60; fill 60", "filled, 120 filled, 0 leaves");
+    }
+
+    #[test]
+    fn a_lost_order_that_is_not_there_can_be_sent_again() {
+        check("submit; lost; absent; submit; ack", "working, 0 filled, 100 leaves");
+        check("submit; lost; ack; absent", "working, 0 filled, 100 leaves");
+    }
+
+    #[test]
+    fn a_replacement_is_final_only_when_the_broker_says_so() {
+        check("submit; ack; replace", "replace_pending, 0 filled, 100 leaves");
+        check("submit; ack; replace; fill 10; replaced", "replaced, 10 filled, 0 leaves");
+        check("submit; ack; replace; replace-refused", "working, 0 filled, 100 leaves");
+        check("submit; ack; replace; fill 100; replaced", "filled, 100 filled, 0 leaves");
+        check("submit; ack; replace; replaced; fill 10", "replaced, 10 filled, 0 leaves");
+        check("submit; replace", "submitting, 0 filled, 100 leaves, 1 impossible");
+    }
+
+    #[test]
+    fn a_restated_order_has_the_quantity_the_broker_says() {
+        check("submit; ack; restate 40", "working, 0 filled, 40 leaves");
+        check("submit; ack; fill 40; restate 40", "filled, 40 filled, 0 leaves");
+    }
+
+    /// Folds events of a corrected execution of 40.
+    fn corrected(events: &str, change: OrderEvent, expected: &str) {
+        let mut order = order("100");
+        for (nth, word) in events.split("; ").enumerate() {
+            order.apply(&event(word, nth), Timestamp::UNIX_EPOCH).unwrap();
+        }
+        let OrderEvent::Filled(was) = event("fill 40", 0) else { unreachable!() };
+        order.amend(&change, Some(&was), Timestamp::UNIX_EPOCH).unwrap();
+        let cost = order.filled_notional;
+        assert_eq!(format!("{}, {} filled for {cost}", order.status, order.filled), expected);
+    }
+
+    #[test]
+    fn a_correction_changes_what_was_executed() {
+        let OrderEvent::Filled(by) = event("fill 30", 9) else { unreachable!() };
+        let bust = || OrderEvent::Busted { execution_id: "e".into() };
+        let correct = OrderEvent::Corrected { execution_id: "e".into(), by };
+        corrected("submit; ack; fill 40", bust(), "working, 0 filled for 0");
+        corrected("submit; ack; fill 40; canceled", bust(), "canceled, 0 filled for 0");
+        corrected("submit; ack; fill 100", bust(), "canceled, 60 filled for 6000");
+        corrected("submit; ack; fill 40", correct, "partially_filled, 30 filled for 3000");
+    }
+
+    /// `UPDATE_DOCS=1` writes it instead.
+    #[test]
+    fn the_documentation_has_the_table_of_transitions() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/order-states.md");
+        let text = format!("{}{}", include_str!("order/states.md"), transition_table());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        let documented = std::fs::read_to_string(&file).unwrap();
+        assert!(documented == text, "docs/order-states.md is behind: UPDATE_DOCS=1 cargo test -p domain");
+    }
+
+    #[test]
+    fn every_status_knows_what_to_do_with_every_event() {
+        let table = transition_table();
+        assert_eq!(table.lines().count(), EventKind::ALL.len() + 2);
+        assert!(table.contains("| **submitting** | ✕ | submitting | ✕ |"), "{table}");
     }
 }

@@ -168,6 +168,9 @@ pub enum PeopleError {
     /// The same Idempotency-Key came with another request before.
     #[error("the same Idempotency-Key was used for another request")]
     OnceConflict,
+    /// The second factor has to be shown first.
+    #[error(transparent)]
+    StepUp(#[from] StepUpNeeded),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -5,7 +5,10 @@
 //! somebody who may do more, by sending themselves that person's invitation: inviting and activating need as much.
 //! Disabling needs less, since it must be quick: only owners are out of reach of people who are none.
 
-use domain::{Access, AccountId, AuditEntry, Context, Denied, Permission, Resource, Role, UserId};
+use domain::{
+    Access, AccountId, AuditEntry, Context, Credential, Denied, Permission, RequestId, Resource, Role,
+    SessionId, Timestamp, UserId,
+};
 use serde_json::{Value, json};
 use storage::{StorageError, Tx};
 
@@ -13,7 +16,7 @@ use crate::error::PeopleError;
 use crate::once::{self, Once, Recall};
 use crate::user::{self, Invitation, User, UserStatus};
 use crate::username::Username;
-use crate::{Identity, covers, is_owner, set_up, store};
+use crate::{Identity, covers, is_owner, session, set_up, store};
 
 /// Somebody to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,6 +223,59 @@ impl Identity {
     /// See [`PeopleError`].
     pub async fn revoke(&self, ctx: &Context, user: UserId, account: AccountId) -> Result<User, PeopleError> {
         self.change_grant(ctx, user, account, None).await
+    }
+
+    /// Says whether a person's access to an account goes for real money.
+    ///
+    /// Given by owners, by whoever runs the server, and by managers of the account who have it themselves, with their
+    /// second factor just shown; taken by every manager of the account.
+    ///
+    /// # Errors
+    /// See [`PeopleError`].
+    pub async fn grant_live(
+        &self,
+        ctx: &Context,
+        user: UserId,
+        account: AccountId,
+        live: bool,
+    ) -> Result<User, PeopleError> {
+        let act = if live { "grant.live_given" } else { "grant.live_taken" };
+        self.require(ctx, Permission::GrantsManage, act).await?;
+        let has_it = if live && !is_owner(ctx) { ctx.require_live(account) } else { Ok(()) };
+        if let Err(denied) = may_grant(ctx, account).and(has_it) {
+            return Err(self.refuse(ctx, act, denied.into()).await);
+        }
+        if live {
+            ctx.require_recent_factor()?;
+        }
+        let ctx = ctx.clone();
+        let done = self.db.write(move |tx| {
+            Box::pin(async move {
+                let found = store::user(tx.sql(), user).await?.ok_or(PeopleError::NotFound)?;
+                let grant = found.grants.iter().find(|grant| grant.account_id == account);
+                let before = grant.ok_or(PeopleError::AccountNotFound)?.live;
+                if before != live {
+                    store::set_live(tx.sql(), user, account, live).await?;
+                    tx.record(AuditEntry::by(&ctx, act).on("user", user).with(json!({ "account": account })));
+                }
+                store::user(tx.sql(), user).await?.ok_or(PeopleError::NotFound)
+            })
+        });
+        done.await
+    }
+
+    /// What a person may do at the moment, without a session: for what they asked for earlier. `None` when they may not
+    /// sign in (any more).
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
+        let user = store::user(&mut *self.db.read().await?, user).await?;
+        Ok(user.filter(|user| user.status == UserStatus::Active).map(|user| {
+            let mut ctx = session::context(&user, SessionId::new(at), None, RequestId::new(at), at);
+            ctx.credential = Credential::None;
+            ctx
+        }))
     }
 
     async fn change_grant(

@@ -344,16 +344,29 @@ pub(crate) fn authenticated(
     request_id: RequestId,
     at: Timestamp,
 ) -> Authenticated {
-    let StoredSession { id, user_id, created_at, last_used_at, factor_at, user } = stored;
-    let permissions = user.roles.iter().fold(PermissionSet::EMPTY, |all, role| all.union(role.permissions()));
-    let grants: BTreeMap<_, _> = user.grants.iter().map(|grant| (grant.account_id, grant.access)).collect();
+    let StoredSession { id, created_at, last_used_at, factor_at, user, .. } = stored;
+    let ctx = context(&user, id, address, request_id, at).with_factor(factor_at);
     let expires_at = later(created_at, ABSOLUTE);
     let idle_expires_at = later(last_used_at, IDLE).min(expires_at);
     Authenticated {
-        ctx: Context::user(user_id, id, permissions, grants, address, request_id, at).with_factor(factor_at),
+        ctx,
         session: Session { id, created_at, last_used_at, idle_expires_at, expires_at },
         user,
     }
+}
+
+/// What a person may do.
+pub(crate) fn context(
+    user: &User,
+    session: SessionId,
+    address: Option<IpAddr>,
+    request_id: RequestId,
+    at: Timestamp,
+) -> Context {
+    let permissions = user.roles.iter().fold(PermissionSet::EMPTY, |all, role| all.union(role.permissions()));
+    let grants: BTreeMap<_, _> = user.grants.iter().map(|grant| (grant.account_id, grant.access)).collect();
+    let live = user.grants.iter().filter(|grant| grant.live).map(|grant| grant.account_id);
+    Context::user(user.id, session, permissions, grants, address, request_id, at).with_live(live)
 }
 
 pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {

@@ -14,7 +14,6 @@ const USER: &str = "SELECT id, username, display_name, status, created_at, last_
 /// A session and its person, as stored.
 pub(crate) struct StoredSession {
     pub id: SessionId,
-    pub user_id: UserId,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,
     pub factor_at: Option<Timestamp>,
@@ -92,10 +91,11 @@ fn read_user(row: &Row) -> Result<User, StorageError> {
 /// Reads the roles and grants of people that stand in the order of their ids.
 async fn fill(connection: &mut Connection, users: &mut [User]) -> Result<(), StorageError> {
     let (Some(first), Some(last)) = (users.first(), users.last()) else { return Ok(()) };
-    let sql = "SELECT user_id, role, NULL AS account_id, NULL AS account_name FROM user_roles \
+    let sql = "SELECT user_id, role, NULL AS account_id, NULL AS account_name, 0 AS live FROM user_roles \
                WHERE user_id BETWEEN $1 AND $2 \
                UNION ALL \
-               SELECT g.user_id, g.access, g.account_id, a.name FROM grants g JOIN accounts a ON a.id = g.account_id \
+               SELECT g.user_id, g.access, g.account_id, a.name, g.live FROM grants g \
+               JOIN accounts a ON a.id = g.account_id \
                WHERE g.user_id BETWEEN $1 AND $2";
     let rows = query(sql).bind(first.id.to_string()).bind(last.id.to_string()).fetch_all(connection).await?;
     let mut by_id: BTreeMap<String, &mut User> =
@@ -111,6 +111,7 @@ async fn fill(connection: &mut Connection, users: &mut [User]) -> Result<(), Sto
                 account_id: StorageError::parse("grants.account_id", &account)?,
                 account_name: row.try_get("account_name")?,
                 access: StorageError::parse("grants.access", &name)?,
+                live: row.try_get::<i64, _>("live")? != 0,
             }),
         }
     }
@@ -234,6 +235,22 @@ pub(crate) async fn set_grant(
         .bind(user.to_string())
         .bind(account.to_string())
         .bind(access.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Says whether a grant goes for real money.
+pub(crate) async fn set_live(
+    connection: &mut Connection,
+    user: UserId,
+    account: AccountId,
+    live: bool,
+) -> Result<(), StorageError> {
+    query("UPDATE grants SET live = $3 WHERE user_id = $1 AND account_id = $2")
+        .bind(user.to_string())
+        .bind(account.to_string())
+        .bind(i64::from(live))
         .execute(connection)
         .await?;
     Ok(())
@@ -390,7 +407,6 @@ pub(crate) async fn session(
     let [user] = users;
     Ok(Some(StoredSession {
         id: StorageError::parse("sessions.id", &row.try_get::<String, _>("session_id")?)?,
-        user_id: user.id,
         created_at: from_micros(row.try_get("session_created_at")?),
         last_used_at: from_micros(row.try_get("last_used_at")?),
         factor_at: row.try_get::<Option<i64>, _>("factor_at")?.map(from_micros),

@@ -36,6 +36,8 @@ pub struct Grant {
     pub account_name: String,
     /// How far it goes.
     pub access: Access,
+    /// Whether orders may move real money.
+    pub live: bool,
 }
 
 /// Whether a person can sign in.

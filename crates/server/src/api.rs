@@ -4,16 +4,24 @@
 //! a request type does not name. The OpenAPI document is made from these very handlers.
 
 mod accounts;
+mod approvals;
 mod audit;
+mod books;
 mod factors;
 mod fills;
 mod health;
+mod kill_switches;
+mod limits;
+mod live;
 mod market;
+mod names;
 mod orders;
 mod page;
+mod portfolio;
 mod roles;
 mod session;
 mod users;
+mod venue;
 pub(crate) mod words;
 
 use utoipa::OpenApi as _;
@@ -23,8 +31,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::Desk;
 
 pub(crate) use accounts::{AccountDetail, Position};
+pub(crate) use fills::Fill;
 pub(crate) use market::{Bar, Feed, QuoteEvent, Trade};
-pub(crate) use orders::Order;
+pub(crate) use orders::{Order, UnknownOrderList};
 
 /// What the document says about itself.
 #[derive(utoipa::OpenApi)]
@@ -66,6 +75,13 @@ pub(crate) fn routes() -> OpenApiRouter<Desk> {
         .merge(accounts::routes())
         .merge(orders::routes())
         .merge(fills::routes())
+        .merge(venue::routes())
+        .merge(books::routes())
+        .merge(portfolio::routes())
+        .merge(live::routes())
+        .merge(kill_switches::routes())
+        .merge(limits::routes())
+        .merge(approvals::routes())
         .merge(audit::routes())
 }
 

@@ -154,10 +154,10 @@ fn fields(document: &Value, schema: &Value) -> Markup {
     }
 }
 
-/// The objects that a schema is put together from.
+/// The objects that a schema is put together from, or is one of.
 fn all_of<'d>(document: &'d Value, schema: &'d Value) -> Vec<&'d Value> {
     let schema = resolve(document, schema);
-    match schema["allOf"].as_array() {
+    match schema["allOf"].as_array().or(schema["oneOf"].as_array()) {
         Some(parts) => parts.iter().flat_map(|part| all_of(document, part)).collect(),
         None => vec![schema],
     }
@@ -208,8 +208,14 @@ fn stream() -> Markup {
             "Bars while they grow, when they are final, and when a late trade amends them.",
         ),
         ("orders:ACCOUNT", "Orders as they change."),
+        ("fills:ACCOUNT", "Executions as they are booked."),
+        ("unknown:ACCOUNT", "Orders whose outcome is not known: all of them, whenever that changes."),
         ("positions:ACCOUNT", "Positions as they change, in quantity or worth."),
         ("account:ACCOUNT", "Balances and state of an account."),
+        (
+            "kill-switches, limits, approvals:ACCOUNT",
+            "Only gaps: something changed, of which everybody may see a different part. Take a snapshot.",
+        ),
         ("feed", "State of the market data feeds."),
     ];
     let answers = [
@@ -261,7 +267,7 @@ async fn problems(_: SignedIn) -> Markup {
                 p { "Every refusal has one of these codes. They never change their meaning; the words of " code { "detail" } " may." }
                 div class="scroll" { table {
                     tr { th scope="col" { "Code" } th scope="col" { "Status" } th scope="col" { "Meaning" } }
-                    @for code in Code::ALL {
+                    @for code in Code::all() {
                         tr id=(code.as_str()) {
                             th scope="row" { code { (code.as_str()) } }
                             td { (code.status().as_u16()) }

@@ -31,11 +31,16 @@ impl<T: DeserializeOwned, S: Send + Sync, const MOST: usize> FromRequest<S> for 
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !is(&request, "application/json") {
-            return Err(Problem::with(Code::ContentType, "The body must be sent as application/json."));
-        }
-        read(&body(request.into_body(), MOST).await?).map(Self)
+        read(&bytes::<MOST>(request).await?).map(Self)
     }
+}
+
+/// A body that is said to be JSON, of at most `MOST` bytes, for [`read`].
+pub(crate) async fn bytes<const MOST: usize>(request: Request) -> Result<axum::body::Bytes, Problem> {
+    if !is(&request, "application/json") {
+        return Err(Problem::with(Code::ContentType, "The body must be sent as application/json."));
+    }
+    body(request.into_body(), MOST).await
 }
 
 /// A form that a page sent.
@@ -94,7 +99,15 @@ async fn body(body: Body, most: usize) -> Result<axum::body::Bytes, Problem> {
     }
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Whether an object has a field; where two types of body are told apart by one.
+pub(crate) fn has_field(bytes: &[u8], field: &str) -> Result<bool, Problem> {
+    check(bytes)?;
+    let object: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(bytes).ok();
+    Ok(object.is_some_and(|fields| fields.contains_key(field)))
+}
+
+/// A body as a type.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     check(bytes)?;
     // Serde would also take a list of the fields' values, in order.
     if !bytes.trim_ascii_start().starts_with(b"{") {

@@ -10,6 +10,8 @@ use crate::Desk;
 
 /// A changed name shows after this long.
 const FRESH: Duration = Duration::from_secs(60);
+/// A name is a courtesy: the kill switch's answer does not wait longer for one.
+const PATIENCE: Duration = Duration::from_millis(250);
 const MOST: usize = 10_000;
 
 /// Display names by id.
@@ -27,10 +29,15 @@ impl Names {
         }
         let found = match id.parse() {
             // Whoever may see an order may see the name of who placed it.
-            Ok(user) => desk.identity.user(&Context::operator(None, now), user).await.ok().flatten(),
+            Ok(user) => {
+                let everything = Context::operator(None, now);
+                let asking = desk.identity.user(&everything, user);
+                tokio::time::timeout(PATIENCE, asking).await.ok().and_then(Result::ok).flatten()
+            }
             Err(_) => None,
         };
-        let name = found.map_or_else(|| id.to_owned(), |user| user.display_name);
+        let Some(user) = found else { return id.to_owned() };
+        let name = user.display_name;
         let mut names = self.lock();
         if names.len() >= MOST {
             names.clear();

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{Denied, StepUpNeeded};
 use serde::Serialize;
 use storage::StorageError;
+use trading::Rule;
 use utoipa::ToSchema;
 
 macro_rules! codes {
@@ -18,30 +19,34 @@ macro_rules! codes {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
             $(#[doc = $help] $variant,)+
+            /// An order breaks a rule: the rule's name is the code.
+            Order(Rule),
         }
 
         impl Code {
-            /// All of them, in the order in which the documentation lists them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            const OWN: &'static [Self] = &[$(Self::$variant),+];
 
             /// The code, as in the answer.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
+                match self { $(Self::$variant => $text,)+ Self::Order(rule) => rule.as_str() }
             }
 
             /// The HTTP status it comes with.
             pub fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status),+ }
+                match self {
+                    $(Self::$variant => StatusCode::$status,)+
+                    Self::Order(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                }
             }
 
             /// The problem in a few words, the same each time.
             pub fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title),+ }
+                match self { $(Self::$variant => $title,)+ Self::Order(rule) => rule.title() }
             }
 
             /// What it means and what to do about it.
             pub fn help(self) -> &'static str {
-                match self { $(Self::$variant => $help),+ }
+                match self { $(Self::$variant => $help,)+ Self::Order(rule) => rule.explanation() }
             }
         }
     };
@@ -121,38 +126,70 @@ codes! {
     LastOwner = "last_owner", CONFLICT, "Last owner",
         "The desk would be left without an active owner.";
     // Orders
-    SymbolUnknown = "symbol_unknown", UNPROCESSABLE_ENTITY, "Symbol unknown",
-        "The desk does not know this instrument. GET /market/symbols lists those it does.";
-    QuantityInvalid = "quantity_invalid", UNPROCESSABLE_ENTITY, "Quantity invalid",
-        "The quantity is not a decimal string above zero in steps of `quantity_increment`.";
-    QuantityTooSmall = "quantity_too_small", UNPROCESSABLE_ENTITY, "Quantity too small",
-        "The quantity is below the least that can be ordered.";
-    QuantityTooLarge = "quantity_too_large", UNPROCESSABLE_ENTITY, "Quantity too large",
-        "The quantity is above the most that one order may have.";
-    PriceInvalid = "price_invalid", UNPROCESSABLE_ENTITY, "Price invalid",
-        "The limit price is not a decimal string above zero.";
-    PriceRequired = "price_required", UNPROCESSABLE_ENTITY, "Price required",
-        "A limit order needs a limit price.";
-    PriceNotAllowed = "price_not_allowed", UNPROCESSABLE_ENTITY, "Price not allowed",
-        "A market order has no limit price.";
-    PriceOffTick = "price_off_tick", UNPROCESSABLE_ENTITY, "Price off tick",
-        "The limit price is not a multiple of `price_increment`.";
-    PriceCollar = "price_collar", UNPROCESSABLE_ENTITY, "Price too far off",
-        "The limit price is too far from the market.";
-    NotionalTooLarge = "notional_too_large", UNPROCESSABLE_ENTITY, "Order too large",
-        "Price times quantity is above the most that one order may have.";
-    BuyingPower = "buying_power", UNPROCESSABLE_ENTITY, "Not enough buying power",
-        "The account cannot pay for the order. `limit` is what it has, `value` what it would take.";
-    PositionTooSmall = "position_too_small", UNPROCESSABLE_ENTITY, "Position too small",
-        "The account does not hold what would be sold; it may not go short.";
-    NoQuote = "no_quote", UNPROCESSABLE_ENTITY, "No quote",
-        "There is no recent quote to price the order by.";
-    ClientOrderIdInvalid = "client_order_id_invalid", UNPROCESSABLE_ENTITY, "Client order id invalid",
-        "A client order id is 1 to 64 characters of A-Z, a-z, 0-9 and _.:-";
     ClientOrderIdConflict = "client_order_id_conflict", CONFLICT, "Client order id used before",
         "The client order id was used on this account for another order. Nothing was done.";
     OrderNotOpen = "order_not_open", CONFLICT, "Order not open",
         "The order has ended; there is nothing to cancel.";
+    OrderNotReplaceable = "order_not_replaceable", CONFLICT, "Order not replaceable",
+        "Only an order that works at the broker can be replaced.";
+    OrderNotUnknown = "order_not_unknown", CONFLICT, "Outcome known",
+        "The order's outcome is not in doubt, so there is nothing to decide.";
+    PreviewExpired = "preview_expired", CONFLICT, "Preview too old",
+        "The preview was made more than 5 minutes ago, or by somebody else. Look at the order again.";
+    NoPosition = "no_position", UNPROCESSABLE_ENTITY, "No such position",
+        "The account does not hold as much as is to be closed.";
+    UnsupportedByBroker = "unsupported_by_broker", UNPROCESSABLE_ENTITY, "Not to be had",
+        "Neither the account's broker nor the desk can do this. GET /accounts/{id}/venue lists what can be done.";
+    ApprovalNeeded = "approval_needed", CONFLICT, "Approval needed",
+        "A second person has to agree, above `limit`, and is asked: `value` is the id of that approval.";
+    AnotherPerson = "another_person", FORBIDDEN, "Another person decides",
+        "Nobody agrees to what they asked for themselves, and only whoever asked withdraws it.";
+    ApprovalNotWaiting = "approval_not_waiting", CONFLICT, "Decided already",
+        "The approval was decided, withdrawn, or is over.";
+    ScopeUnknown = "scope_unknown", UNPROCESSABLE_ENTITY, "Nothing of that name",
+        "There is no such account, book or person that something could be set on.";
+    LimitNotSet = "limit_not_set", CONFLICT, "No such limit",
+        "No limit of this kind is set there, so there is none to take away.";
+    LimitFixed = "limit_fixed", CONFLICT, "Limit of the configuration",
+        "The limit is one of the desk's configuration. A stricter one can be set beside it.";
+    KillSwitchNotEngaged = "kill_switch_not_engaged", CONFLICT, "Not engaged",
+        "The kill switch is not engaged, so there is nothing to release.";
+    DrillRefused = "drill_refused", CONFLICT, "No drill",
+        "A drill needs a paper account, and a switch that is not engaged in earnest.";
+    LiveNotGranted = "live_not_granted", FORBIDDEN, "Not for real money",
+        "Your access to the account is not for real money. Whoever manages the account can say that it is.";
+    AccountOnPaper = "account_on_paper", CONFLICT, "Paper account",
+        "There is no real money on the account, so there is nothing to switch.";
+    KillSwitch = "kill_switch", CONFLICT, "Kill switch engaged",
+        "A kill switch is engaged that covers the order. Cancels are still taken.";
+    AccountNotLive = "account_not_live", CONFLICT, "Not live",
+        "The account is for real money, and trading with it is not switched on.";
+    // Books
+    BookUnknown = "book_unknown", UNPROCESSABLE_ENTITY, "No such book",
+        "The account has no such book.";
+    BookClosed = "book_closed", CONFLICT, "Book closed",
+        "The book was closed and takes nothing any more.";
+    BookForbidden = "book_forbidden", FORBIDDEN, "Not your book",
+        "The book is somebody else's. To trade in it you need the permission books.manage.";
+    BookNameTaken = "book_name_taken", CONFLICT, "Name taken",
+        "Another book of the account has this name.";
+    BookOwnerHasOne = "book_owner_has_one", CONFLICT, "Has a book already",
+        "The owner has an open book on the account already.";
+    BookNameInvalid = "book_name_invalid", UNPROCESSABLE_ENTITY, "Name invalid",
+        "The name of a book has 1 to 64 characters, none of them invisible.";
+    BookOwnerInvalid = "book_owner_invalid", UNPROCESSABLE_ENTITY, "Owner invalid",
+        "The owner does not go with the kind of book: a user's id, or the name of a strategy.";
+    BookAmountInvalid = "book_amount_invalid", UNPROCESSABLE_ENTITY, "Amount invalid",
+        "What is moved has to be above zero.";
+    BookSame = "book_same", UNPROCESSABLE_ENTITY, "Same book",
+        "What leaves a book has to go to another one.";
+    NoPrice = "no_price", UNPROCESSABLE_ENTITY, "No price",
+        "The market has no price of it. Name one.";
+    BookNotFlat = "book_not_flat", CONFLICT, "Book holds something",
+        "A book is closed once it holds nothing. Move or sell what it holds.";
+    BookOpenOrders = "book_open_orders", CONFLICT, "Book has open orders",
+        "A book is closed once none of its orders is open. Cancel them.";
+    // The account
     AccountBlind = "account_blind", SERVICE_UNAVAILABLE, "Account blind",
         "The desk cannot see the account at its broker, so it takes on no new risk. Cancels are still taken.";
     JournalUnavailable = "journal_unavailable", SERVICE_UNAVAILABLE, "Journal unavailable",
@@ -167,9 +204,12 @@ codes! {
 }
 
 impl Code {
-    /// The code of a rule for orders: the two have the same names.
-    pub(crate) fn of_rule(rule: trading::Rule) -> Self {
-        Self::ALL.iter().copied().find(|code| code.as_str() == rule.as_str()).unwrap_or(Self::Internal)
+    /// There is no such instrument: in orders and everywhere else.
+    pub const SYMBOL_UNKNOWN: Self = Self::Order(Rule::Symbol);
+
+    /// All of them, in the order in which the documentation lists them: the rules for orders at the end.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::OWN.iter().copied().chain(Rule::ALL.iter().copied().map(Self::Order))
     }
 }
 
@@ -320,6 +360,7 @@ impl From<Denied> for Problem {
         let reason = denied.to_string();
         let problem = match denied {
             Denied::NoGrant { .. } => Self::new(Code::NotFound),
+            Denied::Live { .. } => Self::new(Code::LiveNotGranted),
             Denied::Permission { .. } | Denied::Access { .. } => {
                 Self::with(Code::Forbidden, sentence(&reason))
             }
@@ -370,19 +411,10 @@ mod tests {
 
     #[test]
     fn every_code_is_there_once_and_is_a_word() {
-        let codes: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(codes.len(), Code::ALL.len());
+        let codes: HashSet<_> = Code::all().map(Code::as_str).collect();
+        assert_eq!(codes.len(), Code::all().count());
         assert!(codes.iter().all(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
-        assert!(
-            Code::ALL.iter().all(|code| code.status().is_client_error() || code.status().is_server_error())
-        );
-    }
-
-    #[test]
-    fn every_rule_for_orders_has_its_code() {
-        for rule in trading::Rule::ALL {
-            assert_eq!(Code::of_rule(*rule).as_str(), rule.as_str());
-        }
+        assert!(Code::all().all(|code| code.status().is_client_error() || code.status().is_server_error()));
     }
 
     #[test]

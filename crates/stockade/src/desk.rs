@@ -8,14 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use connectors::polygon;
-use domain::{Clock, Every, Money, Permission};
+use domain::{Clock, Context, Every, Money, Permission, Timestamp, UserId};
+use identity::Identity;
 use market::Market;
 use sandbox::{Pace, RecordingSource, ServerSettings, Source};
+use storage::StorageError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
-use trading::{Account, Broker, Gateway, Mode, OrderLimits, PaperSettings, PaperVenue};
+use trading::{Account, Broker, FourEyes, Gateway, Mode, OrderLimits, PaperSettings, PaperVenue, People};
 use vault::{ExposeSecret as _, SecretString, Vault};
 
 use crate::home::{Home, Opened};
@@ -52,6 +55,7 @@ impl Desk {
         settings: &Settings,
         opened: &Opened,
         vault: &Vault,
+        identity: &Identity,
     ) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let (db, clock) = (&opened.db, &opened.clock);
@@ -70,7 +74,7 @@ impl Desk {
         let jitter = u64::from_le_bytes(vault::crypto::random());
         let feed_task = polygon::start(feed, market.feed("sandbox"), Arc::clone(clock), jitter, stop.clone());
 
-        let paper = PaperSettings { fee_bps: settings.paper.fee_bps, ..PaperSettings::default() };
+        let paper = PaperSettings::with_fee_bps(settings.paper.fee_bps);
         let venue = PaperVenue::open(&home.path("paper.db"), &market, Arc::clone(clock), paper, &stop)
             .await
             .context("the paper venue's book cannot be opened")?;
@@ -89,6 +93,13 @@ impl Desk {
             brokers,
             limits,
             tick: TICK,
+            jitter,
+            kill_file: Some(home.kill_file()?),
+            four_eyes: FourEyes {
+                raises: settings.four_eyes.raises,
+                lasts: Duration::from_secs(60 * u64::from(settings.four_eyes.minutes)),
+                people: Some(Arc::new(Everybody(identity.clone()))),
+            },
         };
         let gateway = Gateway::start(parts, &stop).await?;
         Ok(Self { gateway, market, market_task, feed_task, sandbox, venue, stop })
@@ -104,6 +115,16 @@ impl Desk {
         }
         self.sandbox.closed().await;
         self.venue.close().await;
+    }
+}
+
+/// The desk's people, as approvals ask for them.
+struct Everybody(Identity);
+
+#[async_trait]
+impl People for Everybody {
+    async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
+        self.0.person(user, at).await
     }
 }
 

@@ -10,8 +10,9 @@ use audit::{Anchors, Chain};
 use domain::{Clock, Context, SystemClock};
 use identity::{Hashing, Identity};
 use rustix::fs::{FlockOperation, Mode, flock};
-use rustix::process::{Resource, Rlimit, setrlimit, umask};
+use rustix::process::{Pid, Resource, Rlimit, setrlimit, umask};
 use storage::Database;
+use trading::KillFile;
 use vault::{MASTER_KEY_FILE, MasterKey, SigningKey, Vault};
 
 use crate::settings::Settings;
@@ -27,10 +28,11 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Leaves in the lock file where the desk is found, for commands that print links.
+    /// Leaves in the lock file where the desk is found, for commands that print links, and its process, for those that
+    /// send it a signal.
     pub(crate) fn announce(&self, public_url: &str) -> std::io::Result<()> {
         self.file.set_len(0)?;
-        self.file.write_all_at(public_url.as_bytes(), 0)
+        self.file.write_all_at(format!("{public_url}\n{}\n", std::process::id()).as_bytes(), 0)
     }
 }
 
@@ -114,10 +116,32 @@ impl Home {
     /// Where browsers find the desk: where it last ran, else where it would run.
     pub(crate) fn public_url(&self) -> anyhow::Result<String> {
         let settings = self.settings()?;
-        match std::fs::read_to_string(self.path(LOCK)) {
-            Ok(url) if url.starts_with("https://") && settings.public_url.is_none() => Ok(url),
+        let announced = std::fs::read_to_string(self.path(LOCK)).unwrap_or_default();
+        match announced.lines().next() {
+            Some(url) if url.starts_with("https://") && settings.public_url.is_none() => Ok(url.to_owned()),
             _ => Ok(settings.public_url(settings.listen.port())),
         }
+    }
+
+    /// Whether a desk runs on this home, and its process, once it has said that.
+    pub(crate) fn running(&self) -> anyhow::Result<Option<Option<Pid>>> {
+        let path = self.path(LOCK);
+        let Ok(file) = File::open(&path) else { return Ok(None) };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            // Nobody holds it. Whatever the file says is of an earlier desk.
+            Ok(()) => Ok(None),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let announced = std::fs::read_to_string(&path)?;
+                Ok(Some(announced.lines().nth(1).and_then(|pid| Pid::from_raw(pid.parse().ok()?))))
+            }
+            Err(error) => Err(error).with_context(|| format!("{} cannot be looked at", path.display())),
+        }
+    }
+
+    /// The file that keeps kill switches when nothing else works.
+    pub(crate) fn kill_file(&self) -> anyhow::Result<KillFile> {
+        let path = self.path("kill-switch");
+        KillFile::open(&path).with_context(|| format!("{} cannot be opened", path.display()))
     }
 
     /// The key that everything sealed depends on: from the environment, else from its file.
@@ -175,7 +199,12 @@ impl Opened {
 
     /// Whoever runs this command.
     pub(crate) fn operator(&self) -> Context {
-        let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();
-        Context::operator(name.filter(|name| !name.is_empty()), self.clock.now())
+        Context::operator(user_name(), self.clock.now())
     }
+}
+
+/// The operating system's user who runs this command.
+pub(crate) fn user_name() -> Option<String> {
+    let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();
+    name.filter(|name| !name.is_empty())
 }

@@ -14,6 +14,7 @@ mod settings;
 mod account;
 mod audit_log;
 mod bars;
+mod kill;
 mod run;
 mod setup_link;
 mod user;
@@ -46,6 +47,8 @@ enum Command {
     /// List accounts
     #[command(subcommand)]
     Account(account::Account),
+    /// Pull the kill switch: stop the desk, an account, a person, a book or a strategy
+    Kill(kill::Kill),
     /// Check and read the audit log
     #[command(subcommand)]
     Audit(audit_log::Audit),
@@ -85,6 +88,7 @@ fn start(program: Program) -> anyhow::Result<ExitCode> {
             Command::Run(run) => run.run(home).await.map(|()| ExitCode::SUCCESS),
             Command::User(user) => user.run(&home).await.map(|()| ExitCode::SUCCESS),
             Command::Account(account) => account.run(&home).await.map(|()| ExitCode::SUCCESS),
+            Command::Kill(kill) => kill.run(&home).await.map(|()| ExitCode::SUCCESS),
             Command::Audit(audit) => audit.run(&home).await,
             Command::SetupLink => setup_link::run(&home).await.map(|()| ExitCode::SUCCESS),
             Command::Bars(_) | Command::Openapi => unreachable!("done above"),

@@ -13,6 +13,7 @@ use clap::Args;
 use identity::Identity;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use trading::Gateway;
 
 use crate::desk::Desk;
 use crate::home::{Home, Opened};
@@ -40,6 +41,8 @@ impl Run {
     pub(crate) async fn run(self, home: Home) -> anyhow::Result<()> {
         // Asked for first, so that a Ctrl-C during the start is an orderly end too.
         let mut told = Told::listen()?;
+        // Before anything is sent, too: until somebody listens, these signals end the process.
+        let brakes = Brakes::listen()?;
         log::start()?;
         if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
             anyhow::bail!("another TLS provider is installed");
@@ -59,7 +62,8 @@ impl Run {
         let tls = RustlsConfig::from_config(certificate::config(&home, opened.clock.now())?);
         let vault = home.vault(&opened).await?;
         let identity = opened.identity(vault.clone());
-        let desk = Desk::start(&home, &settings, &opened, &vault).await?;
+        let desk = Desk::start(&home, &settings, &opened, &vault, &identity).await?;
+        let braking = tokio::spawn(brakes.obey(desk.gateway.clone()));
 
         let streams = CancellationToken::new();
         let background = CancellationToken::new();
@@ -95,6 +99,7 @@ impl Run {
                 let _ = serving.await;
             }
             desk.stop().await;
+            braking.abort();
             background.cancel();
             let _ = renewal.await;
             let _ = anchors.await;
@@ -103,6 +108,7 @@ impl Run {
         if tokio::time::timeout(LONGEST_STOP, stop).await.is_err() {
             tracing::error!("the desk did not stop in time and ends as it is");
         }
+        log::flush();
         outcome
     }
 }
@@ -122,6 +128,30 @@ impl Told {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Both ways in which a desk is told to stop trading.
+struct Brakes {
+    /// Somebody wants everything to stop.
+    stop: tokio::signal::unix::Signal,
+    /// `stockade kill` has left a request.
+    request: tokio::signal::unix::Signal,
+}
+
+impl Brakes {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self { stop: signal(SignalKind::user_defined1())?, request: signal(SignalKind::user_defined2())? })
+    }
+
+    async fn obey(mut self, gateway: Gateway) {
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.stop.recv() => gateway.engage_by_signal().await,
+                _ = self.request.recv() => gateway.obey_kill_requests().await,
+            }
         }
     }
 }

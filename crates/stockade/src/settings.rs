@@ -14,7 +14,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 /// Variables with the prefix that are read elsewhere, by this program or its tests.
-const ELSEWHERE: &[&str] = &["home", "master_key", "log", "shared", "test_postgres", "test_seed"];
+const ELSEWHERE: &[&str] = &[
+    "home",
+    "master_key",
+    "log",
+    "shared",
+    "test_postgres",
+    "test_seed",
+    "test_rounds",
+    "kills",
+    "seeds",
+    "tell",
+];
 
 /// All settings, with their defaults.
 #[derive(Debug, Deserialize)]
@@ -37,6 +48,8 @@ pub(crate) struct Settings {
     pub paper: Paper,
     /// What one order may be.
     pub orders: Orders,
+    /// What two people have to agree to.
+    pub four_eyes: FourEyes,
 }
 
 /// The first paper account.
@@ -59,6 +72,16 @@ pub(crate) struct Orders {
     pub price_collar: Decimal,
 }
 
+/// What two people have to agree to. Which orders do is a risk limit, `approval_above`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FourEyes {
+    /// Whether a risk limit is raised or removed only with a second person.
+    pub raises: bool,
+    /// How long an approval is waited for.
+    pub minutes: u32,
+}
+
 /// The defaults, without what has none.
 #[derive(Serialize)]
 struct Defaults {
@@ -66,6 +89,7 @@ struct Defaults {
     market_seed: u64,
     paper: Paper,
     orders: Orders,
+    four_eyes: FourEyes,
 }
 
 impl Settings {
@@ -77,6 +101,7 @@ impl Settings {
             market_seed: 1,
             paper: Paper { cash_usd: Decimal::from(100_000), fee_bps: limits.fee_bps },
             orders: Orders { max_notional_usd: limits.max_notional.0, price_collar: limits.price_collar },
+            four_eyes: FourEyes { raises: false, minutes: 15 },
         };
         // DATABASE_URL and FEED are what other programs and `make` call them.
         let common = Env::raw().only(&["DATABASE_URL", "FEED"]);

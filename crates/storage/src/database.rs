@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _};
 
 use crate::StorageError;
+use crate::reserve::Reserve;
 use crate::writer::{self, AuditChain, BoxFuture, Tx, WriterHandle};
 
 /// A connection, whatever the engine.
@@ -32,6 +34,7 @@ pub struct Database {
     engine: Engine,
     readers: AnyPool,
     writer: Arc<WriterHandle>,
+    is_short: Arc<AtomicBool>,
 }
 
 /// How long to wait for another process that writes (the command line beside the running desk).
@@ -46,7 +49,7 @@ impl Database {
     /// # Errors
     /// The address is wrong, the database cannot be opened, or a migration failed.
     pub async fn open(url: &str, chain: Option<Arc<dyn AuditChain>>) -> Result<Self, StorageError> {
-        Self::open_with(url, chain, &sqlx::migrate!()).await
+        Self::open_with(url, chain, &sqlx::migrate!(), true).await
     }
 
     /// The same for a SQLite file with a schema of its own.
@@ -54,13 +57,14 @@ impl Database {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_file(path: &Path, schema: &sqlx::migrate::Migrator) -> Result<Self, StorageError> {
-        Self::open_with(&format!("sqlite:{}", path.display()), None, schema).await
+        Self::open_with(&format!("sqlite:{}", path.display()), None, schema, false).await
     }
 
     async fn open_with(
         url: &str,
         chain: Option<Arc<dyn AuditChain>>,
         schema: &sqlx::migrate::Migrator,
+        holds_space: bool,
     ) -> Result<Self, StorageError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
@@ -95,8 +99,17 @@ impl Database {
                 Box::pin(async move { make_reader(engine, connection).await })
             })
             .connect_lazy_with(options.clone());
-        let writer = writer::spawn(engine, options, connection, chain);
-        Ok(Self { engine, readers, writer: Arc::new(writer) })
+        let is_short = Arc::new(AtomicBool::new(false));
+        let file =
+            url.strip_prefix("sqlite:").and_then(|rest| rest.split('?').next()).filter(|_| holds_space);
+        let reserve = file.map(|file| Reserve::beside(Path::new(file), is_short.clone()));
+        let writer = writer::spawn(engine, options, connection, chain, reserve);
+        Ok(Self { engine, readers, writer: Arc::new(writer), is_short })
+    }
+
+    /// Whether the disk is so full that only what takes risk away should still be written.
+    pub fn is_short_of_space(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
     }
 
     /// Which engine it is.

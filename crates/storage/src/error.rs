@@ -22,6 +22,9 @@ pub enum StorageError {
     /// More writes are waiting than are allowed to.
     #[error("too many writes are waiting")]
     Busy,
+    /// The disk is full: what space was held back is for what takes risk away.
+    #[error("the disk is full; until there is space again, only what takes risk away is written")]
+    ShortOfSpace,
     /// The desk is shutting down, or the job crashed.
     #[error("the write was abandoned")]
     Abandoned,

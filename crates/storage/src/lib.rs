@@ -12,6 +12,7 @@
 
 mod database;
 mod error;
+mod reserve;
 mod writer;
 
 #[cfg(feature = "testing")]

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::database::connect;
+use crate::reserve::Reserve;
 use crate::{Engine, StorageError};
 
 /// A boxed future, as jobs return it.
@@ -130,10 +131,11 @@ pub(crate) fn spawn(
     options: AnyConnectOptions,
     connection: AnyConnection,
     chain: Option<Arc<dyn AuditChain>>,
+    reserve: Option<Reserve>,
 ) -> WriterHandle {
     let (queue, jobs) = mpsc::channel(WAITING);
     let tx = Tx { connection, recorded: Vec::new() };
-    let writer = Writer { engine, options, tx, chain, connected: true, distrusted: false };
+    let writer = Writer { engine, options, tx, chain, reserve, connected: true, distrusted: false };
     WriterHandle { queue, task: Mutex::new(Some(tokio::spawn(writer.run(jobs)))) }
 }
 
@@ -142,6 +144,7 @@ struct Writer {
     options: AnyConnectOptions,
     tx: Tx,
     chain: Option<Arc<dyn AuditChain>>,
+    reserve: Option<Reserve>,
     connected: bool,
     distrusted: bool,
 }
@@ -187,12 +190,18 @@ impl Writer {
             self.tx.connection = connect(self.engine, &self.options).await?;
             self.connected = true;
         }
+        if let Some(reserve) = &self.reserve {
+            reserve.renew();
+        }
         self.tx.recorded.clear();
         let done = self.try_commit(group).await;
         if let Err(e) = &done {
             if is_fsync_failure(e) {
                 self.distrusted = true;
                 return Err(StorageError::Distrusted);
+            }
+            if let (true, Some(reserve)) = (is_full(e), &self.reserve) {
+                reserve.release();
             }
             // On an engine that rolled back by itself this fails, and need not succeed.
             if self.tx.connection.execute("ROLLBACK").await.is_err() && self.engine == Engine::Postgres {
@@ -281,6 +290,12 @@ impl Writer {
             _ => Err(error.into()),
         }
     }
+}
+
+/// SQLITE_FULL: the disk has no space left.
+fn is_full(error: &StorageError) -> bool {
+    let StorageError::Database(sqlx::Error::Database(e)) = error else { return false };
+    e.code().as_deref() == Some("13")
 }
 
 /// SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC: after these the page cache may lie about what is on the disk.

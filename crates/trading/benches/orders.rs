@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{
-    Access, Clock as _, Context, Instrument, Order, OrderKind, OrderRequest, Quote, RequestId, Role,
-    SessionId, Side, Status, SystemClock, TimeInForce, Timestamp, UserId,
+    Access, Clock as _, Context, Instrument, Order, OrderRequest, Quote, RequestId, Role, SessionId, Side,
+    Status, SystemClock, TimeInForce, Timestamp, UserId,
 };
 use market::{Market, Settings};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
 use trading::{
     Account, Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution,
-    Gateway, Mode, OrderLimits, PaperSettings, PaperVenue, Parts, SubmitFailure,
+    Gateway, Mode, OrderLimits, PaperSettings, PaperVenue, Parts, Profile, SubmitFailure,
 };
 
 const CLIENTS: usize = 64;
@@ -132,11 +132,14 @@ impl Desk {
             clock,
             brokers: vec![(
                 account.clone(),
-                if slow { Arc::new(Slow(venue.broker(account.id))) } else { venue.broker(account.id) },
+                if slow { slow_broker(venue.broker(account.id)) } else { venue.broker(account.id) },
             )],
             // The quote above is the only one there will be.
             limits: OrderLimits { max_quote_age: Duration::from_secs(86_400), ..OrderLimits::default() },
             tick: Duration::from_millis(250),
+            jitter: 1,
+            kill_file: None,
+            four_eyes: trading::FourEyes::default(),
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
         let ctx = Context::user(
@@ -165,15 +168,16 @@ impl Desk {
     }
 
     async fn submit(&self, nth: usize) -> Order {
-        let request = OrderRequest {
-            client_order_id: format!("bench-{nth}"),
-            symbol: instrument().symbol,
-            side: Side::Buy,
-            kind: OrderKind::Limit,
-            time_in_force: TimeInForce::Gtc,
-            quantity: "0.001".parse().expect("a quantity"),
-            limit_price: Some("90".parse().expect("a price")),
-        };
+        let (quantity, price) = ("0.001".parse().expect("a quantity"), "90".parse().expect("a price"));
+        let name = format!("bench-{nth}");
+        let request = OrderRequest::simple(
+            name,
+            instrument().symbol,
+            Side::Buy,
+            quantity,
+            Some(price),
+            TimeInForce::Gtc,
+        );
         let mut ctx = self.ctx.clone();
         ctx.at = SystemClock.now();
         self.gateway.submit(&ctx, self.account.id, request).await.expect("an accepted order").order
@@ -236,12 +240,17 @@ impl Desk {
 }
 
 /// A broker that takes longer for an order than a round of the benchmark lasts.
-struct Slow(Arc<dyn Broker>);
+struct Slow(Arc<dyn Broker>, Profile);
+
+fn slow_broker(inner: Arc<dyn Broker>) -> Arc<dyn Broker> {
+    let profile = Profile { settle_window: Duration::from_secs(86_400), ..inner.profile().clone() };
+    Arc::new(Slow(inner, profile))
+}
 
 #[async_trait::async_trait]
 impl Broker for Slow {
-    fn settle_window(&self) -> Duration {
-        Duration::from_secs(86_400)
+    fn profile(&self) -> &Profile {
+        &self.1
     }
 
     async fn submit(&self, _: &Order) -> Result<String, SubmitFailure> {
@@ -250,6 +259,14 @@ impl Broker for Slow {
 
     async fn cancel(&self, order: &Order) -> Result<(), CancelFailure> {
         self.0.cancel(order).await
+    }
+
+    async fn replace(&self, order: &Order, by: &Order) -> Result<String, SubmitFailure> {
+        self.0.replace(order, by).await
+    }
+
+    async fn open_orders(&self) -> Result<Vec<BrokerOrder>, BrokerUnreachable> {
+        self.0.open_orders().await
     }
 
     async fn find(&self, order: &Order) -> Result<Option<BrokerOrder>, BrokerUnreachable> {

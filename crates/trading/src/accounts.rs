@@ -5,9 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::{
-    AccountId, AuditEntry, Context, Money, Position, Price, Symbol, Timestamp, UnknownName, micros,
+    AccountId, AuditEntry, Context, CostMethod, Money, Position, Price, Symbol, Timestamp, UnknownName,
+    from_micros, micros,
 };
 use serde_json::json;
+
+use crate::core::HeadRoom;
 use storage::{Database, RowExt as _, StorageError, Tx, query};
 
 /// Whether an account's orders move real money.
@@ -60,6 +63,10 @@ pub struct Account {
     pub mode: Mode,
     /// What its money is, as `USD`.
     pub currency: String,
+    /// How the cost of what is sold is reckoned.
+    pub cost_method: CostMethod,
+    /// Since when real money may be traded; `None`: it may not. Of no meaning on paper accounts.
+    pub live_since: Option<Timestamp>,
 }
 
 /// Why an account takes no new risk at the moment.
@@ -94,6 +101,12 @@ pub struct AccountState {
     pub broker_latency: Option<Duration>,
     /// Orders that are not at their end.
     pub open_orders: usize,
+    /// What came in from outside since the account was opened, less what went out. Not profit.
+    pub deposits: Money,
+    /// Since when the broker is spared because it does not answer.
+    pub sparing_since: Option<Timestamp>,
+    /// What is left of the budget of requests at the broker.
+    pub head_room: HeadRoom,
     /// When this was so.
     pub at: Timestamp,
 }
@@ -137,6 +150,8 @@ pub async fn open(db: &Database, ctx: &Context, new: NewAccount) -> Result<Accou
         broker: new.broker,
         mode: new.mode,
         currency: new.currency,
+        cost_method: CostMethod::default(),
+        live_since: None,
     };
     let entry = AuditEntry::by(ctx, "account.opened")
         .on("account", account.id)
@@ -169,7 +184,7 @@ pub async fn open(db: &Database, ctx: &Context, new: NewAccount) -> Result<Accou
 /// # Errors
 /// The database failed.
 pub async fn list(db: &Database) -> Result<Vec<Account>, StorageError> {
-    let sql = "SELECT id, name, broker, mode, currency FROM accounts ORDER BY created_at, id";
+    let sql = "SELECT id, name, broker, mode, currency, cost_method, live_since FROM accounts ORDER BY created_at, id";
     let rows = query(sql).fetch_all(&mut *db.read().await?).await?;
     rows.iter()
         .map(|row| {
@@ -179,6 +194,8 @@ pub async fn list(db: &Database) -> Result<Vec<Account>, StorageError> {
                 broker: row.try_get(2)?,
                 mode: StorageError::parse("account mode", row.try_get(3)?)?,
                 currency: row.try_get(4)?,
+                cost_method: StorageError::parse("cost method", row.try_get(5)?)?,
+                live_since: row.try_get::<Option<i64>, _>(6)?.map(from_micros),
             })
         })
         .collect()

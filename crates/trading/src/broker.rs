@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Fill, Money, Order, OrderEvent, Quantity, Symbol, Timestamp};
+use domain::{
+    Fill, Money, Order, OrderClass, OrderEvent, OrderKind, Price, Quantity, Reason, Side, Symbol,
+    TimeInForce, Timestamp, Trail,
+};
 use tokio::sync::mpsc;
 
 /// One account at a broker.
 ///
 /// The broker is given the desk's own order id as client order id, so that an order is found again whatever was lost.
+/// An order from outside the desk ([`domain::Origin::External`]) is known by the broker's id of it.
 /// Implementations bound every call by a time-out, and never repeat a submission by themselves.
 #[async_trait]
 pub trait Broker: Send + Sync {
-    /// How long after a lost answer "no such order" proves nothing, because the order may still be on its way.
-    fn settle_window(&self) -> Duration;
+    /// What the broker can do and how it is to be treated. Does not change while the desk runs.
+    fn profile(&self) -> &Profile;
 
     /// Sends an order. `Ok` is the broker's id of it.
     async fn submit(&self, order: &Order) -> Result<String, SubmitFailure>;
@@ -21,10 +25,18 @@ pub trait Broker: Send + Sync {
     /// Asks to cancel an order. `Ok` says that the broker will try: the end is told as an event.
     async fn cancel(&self, order: &Order) -> Result<(), CancelFailure>;
 
+    /// Asks to put `by` in the place of `order`. `Ok` is the broker's id of the new order; that it took the old one's
+    /// place is told as an event. The quantity of `by` is what it may still execute, and `order.filled` is what the desk
+    /// knows of: a broker that can tell refuses when more of it was filled meanwhile.
+    async fn replace(&self, order: &Order, by: &Order) -> Result<String, SubmitFailure>;
+
     /// Looks an order up by the desk's id. `None`: the broker has no such order, as far as it knows now.
     async fn find(&self, order: &Order) -> Result<Option<BrokerOrder>, BrokerUnreachable>;
 
-    /// Executions on the account since `since`, oldest first.
+    /// Every order that works at the broker, whoever placed it.
+    async fn open_orders(&self) -> Result<Vec<BrokerOrder>, BrokerUnreachable>;
+
+    /// What was executed on the account since `since`, oldest first, corrections and busts among it.
     async fn executions(&self, since: Timestamp) -> Result<Vec<Execution>, BrokerUnreachable>;
 
     /// Cash and holdings.
@@ -35,12 +47,73 @@ pub trait Broker: Send + Sync {
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable>;
 }
 
+/// Who does something for an order that the desk offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The broker does it.
+    Broker,
+    /// The broker cannot; the desk does it, as long as it runs and sees the market.
+    Desk,
+    /// Nobody does; with the reason, for people.
+    No(&'static str),
+}
+
+/// What a broker can do and how it is to be treated.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// What the broker is called, as `paper`.
+    pub name: &'static str,
+    /// Who does each type of order.
+    pub kinds: fn(OrderKind) -> Way,
+    /// Who does each time in force.
+    pub times: fn(TimeInForce) -> Way,
+    /// Who does each class of order.
+    pub classes: fn(OrderClass) -> Way,
+    /// Who turns an amount of money into units.
+    pub notional: Way,
+    /// Whether orders may be filled outside the regular session.
+    pub extended_hours: Way,
+    /// Who replaces an order.
+    pub replace: Way,
+    /// Who lends units, so that more can be sold than is held.
+    pub short: Way,
+    /// Whether the broker refuses an order whose id it has seen. If so, an order that was lost on the way to it can be
+    /// sent again under the same id.
+    pub refuses_duplicates: bool,
+    /// How long after a lost answer "no such order" proves nothing, because the order may still be on its way.
+    pub settle_window: Duration,
+    /// Requests allowed in a minute, over all there are.
+    pub requests_per_minute: u32,
+    /// Requests that may be made at once, out of that.
+    pub burst: u32,
+}
+
+/// A broker's no.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    /// Which of the known reasons it is.
+    pub reason: Reason,
+    /// The broker's words.
+    pub text: String,
+}
+
+impl Refusal {
+    /// A refusal with the broker's words.
+    pub fn new(reason: Reason, text: impl Into<String>) -> Self {
+        Self { reason, text: text.into() }
+    }
+}
+
 /// Why an order was not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitFailure {
     /// The broker said no.
     #[error("the broker refused the order: {0}")]
-    Refused(String),
+    Refused(Refusal),
+    /// The broker has an order with this id already: it is looked up.
+    #[error("the broker has an order with this id already")]
+    Exists,
     /// Definitely not delivered, as when the connection was refused before a byte was written.
     #[error("the broker was not reached: {0}")]
     NotReached(String),
@@ -54,7 +127,7 @@ pub enum SubmitFailure {
 pub enum CancelFailure {
     /// The broker said no.
     #[error("the broker refused the cancel: {0}")]
-    Refused(String),
+    Refused(Refusal),
     /// Not delivered, or the answer was lost. Asking again does no harm.
     #[error("the broker was not reached: {0}")]
     Unreachable(String),
@@ -70,10 +143,41 @@ pub struct BrokerUnreachable(pub String);
 pub struct BrokerOrder {
     /// The broker's id.
     pub broker_order_id: String,
+    /// The id given at submission: the desk's order id, unless somebody else placed it.
+    pub client_order_id: String,
+    /// What is ordered.
+    pub terms: Terms,
     /// Where it stands.
     pub status: BrokerStatus,
-    /// Every execution of it so far.
+    /// Every execution of it so far, as it stands after corrections; busted ones are not among them.
     pub fills: Vec<Fill>,
+    /// The client order id of the order that took its place.
+    pub replaced_by: Option<String>,
+    /// When the broker took it.
+    pub placed_at: Timestamp,
+}
+
+/// What is ordered, in the broker's eyes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Of what.
+    pub symbol: Symbol,
+    /// Buy or sell.
+    pub side: Side,
+    /// How it is priced.
+    pub kind: OrderKind,
+    /// How long it works.
+    pub time_in_force: TimeInForce,
+    /// How much, in all.
+    pub quantity: Quantity,
+    /// On limit and stop-limit orders.
+    pub limit_price: Option<Price>,
+    /// On stop and stop-limit orders; on trailing stops where it is now.
+    pub stop_price: Option<Price>,
+    /// On trailing stops.
+    pub trail: Option<Trail>,
+    /// Whether it may be filled outside the regular session.
+    pub extended_hours: bool,
 }
 
 /// Where an order stands at the broker.
@@ -83,21 +187,29 @@ pub enum BrokerStatus {
     Open,
     /// All of it is executed.
     Filled,
+    /// Another order took its place.
+    Replaced,
     /// It is canceled.
     Canceled,
     /// Its time is over.
     Expired,
     /// It was refused after all.
-    Rejected(String),
+    Rejected(Refusal),
 }
 
-/// An execution, with the desk's id of its order as the broker repeats it.
+/// What the broker reports of an execution, with the id of its order as the broker repeats it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
     /// The client order id given at submission.
     pub client_order_id: String,
-    /// What was executed.
-    pub fill: Fill,
+    /// The broker's id of the order.
+    pub broker_order_id: String,
+    /// Of what.
+    pub symbol: Symbol,
+    /// Bought or sold.
+    pub side: Side,
+    /// What happened: filled, corrected or busted.
+    pub event: OrderEvent,
 }
 
 /// What the broker says the account holds.
@@ -105,7 +217,7 @@ pub struct Execution {
 pub struct Balances {
     /// Money not invested.
     pub cash: Money,
-    /// Units held by symbol; what is not listed is zero.
+    /// Units held by symbol, below zero when short; what is not listed is zero.
     pub positions: Vec<(Symbol, Quantity)>,
 }
 
@@ -114,6 +226,8 @@ pub struct Balances {
 pub struct BrokerEvent {
     /// The client order id given at submission.
     pub client_order_id: String,
-    /// What happened.
-    pub event: OrderEvent,
+    /// The broker's id of the order.
+    pub broker_order_id: String,
+    /// What happened; `None` is a kind of event that the desk does not know: it asks instead.
+    pub event: Option<OrderEvent>,
 }

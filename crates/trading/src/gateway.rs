@@ -1,25 +1,40 @@
 //! The one door for orders: page, API and command line all come through here.
 
+mod books;
+mod desk;
+mod errors;
+pub(crate) mod open;
+mod previews;
+mod reading;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use domain::{
     AccountId, AuditEntry, Clock, Context, Denied, Money, Order, OrderId, OrderRequest, Outcome, Permission,
-    Price, Quote, Resource, Side, Status, Timestamp,
+    Price, Quantity, Quote, Resource, Side, Symbol, TimeInForce, UserId,
 };
 use market::Market;
 use serde_json::json;
 use storage::{Database, StorageError, Tx};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::{Account, AccountState, Blind, Holding, Mode};
-use crate::book::{Book, Live};
+pub(crate) use self::desk::Desk;
+pub use self::errors::{AmendError, CancelError, CommandError, SubmitError};
+use self::previews::Previews;
+use crate::accounts::{Account, Mode};
+use crate::approvals::{self, FourEyes};
+use crate::book::BookKey;
+use crate::books::OWN_BOOK;
 use crate::broker::Broker;
-use crate::risk::{self, Assessment, Check, Facts, OrderLimits};
-use crate::router::{self, Command};
-use crate::store::{self, BookedFill, FillFilter, Inserted, Intent, JournalError, JournalRow, OrderFilter};
+use crate::core::{Accepting, Amendment, Choice, Command, Refused, Reply, describe, total};
+use crate::kill::{self, KillFile, Switches};
+use crate::limits;
+use crate::risk::{self, Check, Ledger, LimitBook, OrderLimits};
+use crate::router::LiveView;
+use crate::store::{self, BookedFill, Inserted, JournalError};
 
 /// What the gateway is made of.
 pub struct Parts {
@@ -35,11 +50,20 @@ pub struct Parts {
     pub limits: OrderLimits,
     /// How often the router looks after what is unresolved; the unit of its back-off.
     pub tick: Duration,
+    /// Makes the waits of different starts differ.
+    pub jitter: u64,
+    /// Where kill switches survive although the database cannot be written; `None`: they survive there alone.
+    pub kill_file: Option<KillFile>,
+    /// What two people have to agree to.
+    pub four_eyes: FourEyes,
 }
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// Limits, kill switches or approvals could not be read.
+    #[error("the desk's limits and kill switches could not be read: {0}")]
+    Rules(#[source] StorageError),
     /// What is stored could not be read, or the account could not be taken over.
     #[error("account {account} could not be opened: {source}")]
     Account {
@@ -59,6 +83,12 @@ pub enum TradingEvent {
     Fill(Arc<BookedFill>),
     /// Positions, cash or state of an account changed: ask for them.
     Account(AccountId),
+    /// A kill switch was pulled or released, or was written down: ask for them.
+    Kills,
+    /// A risk limit changed: ask for them.
+    Limits,
+    /// Something waits for a second person, or does not any more: ask.
+    Approvals,
 }
 
 /// An order that was accepted.
@@ -73,6 +103,10 @@ pub struct Submitted {
 /// What an order would cost and whether it would be accepted, now.
 #[derive(Clone, Debug)]
 pub struct Preview {
+    /// Confirms it, within five minutes: [`Gateway::confirm`].
+    pub id: String,
+    /// How much would be ordered: an amount of money turned into units.
+    pub quantity: Quantity,
     /// The price it is likely to be filled at.
     pub estimated_price: Option<Price>,
     /// Price times quantity.
@@ -91,77 +125,19 @@ pub struct Preview {
     pub quote: Option<Quote>,
     /// Paper or live.
     pub mode: Mode,
+    /// What the desk does itself because the broker cannot.
+    pub done_by_desk: Vec<String>,
+    /// Somebody else has to agree, because of this limit.
+    pub needs_approval: Option<Arc<risk::Limit>>,
+    /// Why it would not be accepted, other than by a check: a kill switch, an account that is blind, a broker that
+    /// cannot do it.
+    pub refused: Option<String>,
 }
 
 impl Preview {
     /// Whether every check was passed.
     pub fn passed(&self) -> bool {
-        self.checks.iter().all(|check| check.passed)
-    }
-}
-
-/// Why an order was not accepted. Nothing was journaled but the audit of the refusal.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    /// The principal may not.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// A rule forbids it.
-    #[error("{}", .0.detail)]
-    Refused(Check),
-    /// Another order has this client order id.
-    #[error("the client order id is taken by a different order, {existing}")]
-    ClientOrderIdConflict {
-        /// Which.
-        existing: OrderId,
-    },
-    /// The desk does not see the account clearly at the moment.
-    #[error("the account takes no new risk: {}", .0.reason)]
-    Blind(Blind),
-    /// It could not be made durable.
-    #[error("the order was refused because it could not be journaled: {0}")]
-    Journal(#[source] StorageError),
-}
-
-/// Why an order is not being canceled.
-#[derive(Debug, thiserror::Error)]
-pub enum CancelError {
-    /// There is no such order, or none that may be seen.
-    #[error("there is no such order")]
-    NotFound,
-    /// The principal may not.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// It is at its end.
-    #[error("the order is {status}: there is nothing to cancel")]
-    NotOpen {
-        /// Where it stands.
-        status: Status,
-    },
-    /// The cancel could not be journaled. It was passed on to the broker all the same.
-    #[error("the cancel was passed on to the broker, but could not be journaled: {0}")]
-    Journal(#[source] StorageError),
-    /// The desk is shutting down.
-    #[error("the desk is shutting down")]
-    Stopping,
-}
-
-/// One account in trading: its book, its broker, and the way to its router.
-pub(crate) struct Desk {
-    pub(crate) account: Account,
-    pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) epoch: i64,
-    pub(crate) commands: mpsc::Sender<Command>,
-    /// Rings when an order was accepted.
-    pub(crate) accepted: Notify,
-    book: Mutex<Book>,
-    line: Mutex<Line>,
-}
-
-impl Desk {
-    /// The book, locked. Never held over a wait.
-    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.refused.is_none() && self.checks.iter().all(|check| check.passed)
     }
 }
 
@@ -170,123 +146,42 @@ pub(crate) struct Shared {
     pub(crate) db: Database,
     pub(crate) market: Market,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) limits: OrderLimits,
+    pub(crate) terms: OrderLimits,
     pub(crate) tick: Duration,
     pub(crate) events: broadcast::Sender<TradingEvent>,
+    pub(crate) switches: Switches,
+    pub(crate) four_eyes: FourEyes,
+    /// Limits change one after the other.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    limits: RwLock<LimitBook>,
+    ledger: Mutex<Ledger>,
+}
+
+impl Shared {
+    /// What every scope holds. Locked after an account's core, never before.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The limits in force.
+    pub(crate) fn limits(&self) -> RwLockReadGuard<'_, LimitBook> {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The limits in force, to change them. Only after the change is durable.
+    pub(crate) fn limits_mut(&self) -> RwLockWriteGuard<'_, LimitBook> {
+        self.limits.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The one door for orders. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
-    shared: Arc<Shared>,
-    desks: Arc<BTreeMap<AccountId, Arc<Desk>>>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) desks: Arc<BTreeMap<AccountId, Arc<Desk>>>,
+    previews: Arc<Previews>,
 }
 
-/// Orders on their way to the disk.
-#[derive(Default)]
-struct Line {
-    waiting: Vec<(Intent, oneshot::Sender<Result<Inserted, JournalError>>)>,
-    /// Somebody is writing, and looks here again afterwards.
-    writing: bool,
-}
-
-impl Desk {
-    /// Makes an order durable, together with those that come in at the same time.
-    ///
-    /// What was begun is finished even when the caller goes away in the middle: an order that is in the journal is sent.
-    async fn line_up(
-        self: &Arc<Self>,
-        shared: &Arc<Shared>,
-        intent: Intent,
-    ) -> Result<Inserted, JournalError> {
-        let (caller, answer) = oneshot::channel();
-        let first = {
-            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-            if line.waiting.len() >= WAITING {
-                drop(line);
-                self.book().remove(intent.order.id);
-                return Err(StorageError::Busy.into());
-            }
-            line.waiting.push((intent, caller));
-            !std::mem::replace(&mut line.writing, true)
-        };
-        if first {
-            tokio::spawn(self.clone().write_line(shared.clone()));
-        }
-        answer.await.unwrap_or(Err(JournalError::Storage(StorageError::Abandoned)))
-    }
-
-    /// Writes what waits until nothing does.
-    async fn write_line(self: Arc<Self>, shared: Arc<Shared>) {
-        loop {
-            let waiting = {
-                let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-                line.writing = !line.waiting.is_empty();
-                let count = line.waiting.len().min(TOGETHER);
-                line.waiting.drain(..count).collect::<Vec<_>>()
-            };
-            if waiting.is_empty() {
-                return;
-            }
-            let (intents, callers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-            let orders: Vec<Order> = intents.iter().map(|intent| intent.order.clone()).collect();
-            let (account, epoch) = (self.account.id, self.epoch);
-            let written = shared
-                .db
-                .write(move |tx: &mut Tx| {
-                    Box::pin(async move { store::insert(tx, account, &intents, epoch).await })
-                })
-                .await;
-            self.settle(&shared, &orders, &written);
-            answer_all(callers, written);
-        }
-    }
-
-    /// Lines the orders that are durable up for sending, and gives back the head-room of the others.
-    fn settle(&self, shared: &Shared, orders: &[Order], written: &Result<Vec<Inserted>, JournalError>) {
-        let is_new = |nth: usize| matches!(written, Ok(outcomes) if matches!(outcomes[nth], Inserted::Yes));
-        {
-            let mut book = self.book();
-            for (nth, order) in orders.iter().enumerate() {
-                if is_new(nth) { book.queue(order.id) } else { book.remove(order.id) }
-            }
-        }
-        self.accepted.notify_one();
-        for (nth, order) in orders.iter().enumerate() {
-            if is_new(nth) {
-                let _ = shared.events.send(TradingEvent::Order(Arc::new(order.clone())));
-            }
-        }
-        let _ = shared.events.send(TradingEvent::Account(self.account.id));
-    }
-}
-
-/// Tells each caller what became of its order. One that went away is not told.
-fn answer_all(
-    callers: Vec<oneshot::Sender<Result<Inserted, JournalError>>>,
-    written: Result<Vec<Inserted>, JournalError>,
-) {
-    match written {
-        Ok(outcomes) => {
-            for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                let _ = caller.send(Ok(outcome));
-            }
-        }
-        Err(error) => {
-            for caller in callers {
-                let _ = caller.send(Err(match &error {
-                    JournalError::Fenced => JournalError::Fenced,
-                    JournalError::Storage(error) => StorageError::NotCommitted(error.to_string()).into(),
-                }));
-            }
-        }
-    }
-}
-
-/// Orders of one account that may wait for the disk. More are refused.
-const WAITING: usize = 4_096;
-/// Orders of one account that are written with one statement at most.
-const TOGETHER: usize = 64;
 /// Events a slow reader of [`Gateway::subscribe`] may be behind.
 const EVENTS: usize = 16_384;
 /// Cancels that may wait for a router.
@@ -298,105 +193,103 @@ impl Gateway {
     /// # Errors
     /// An account could not be read or taken over.
     pub async fn start(parts: Parts, stop: &CancellationToken) -> Result<Self, StartError> {
-        let Parts { db, market, clock, brokers, limits, tick } = parts;
+        let Parts { db, market, clock, brokers, limits: terms, tick, jitter, kill_file, four_eyes } = parts;
         let (events, _) = broadcast::channel(EVENTS);
-        let shared = Arc::new(Shared { db, market, clock, limits, tick, events });
+        let now = clock.now();
+        let limits = limits::load(&db, LimitBook::new(&terms, now)).await.map_err(StartError::Rules)?;
+        let switches = Switches::load(&db, kill_file, now).await.map_err(StartError::Rules)?;
+        let shared = Arc::new(Shared {
+            db,
+            market,
+            clock,
+            terms,
+            tick,
+            events,
+            switches,
+            four_eyes,
+            changing: tokio::sync::Mutex::default(),
+            limits: RwLock::new(limits),
+            ledger: Mutex::new(Ledger::new()),
+        });
         let mut desks = BTreeMap::new();
         for (account, broker) in brokers {
             let (id, name) = (account.id, account.name.clone());
-            let desk = open_desk(&shared, account, broker, stop)
+            let desk = open::open(&shared, account, broker, jitter, stop)
                 .await
                 .map_err(|source| StartError::Account { account: name, source })?;
             desks.insert(id, desk);
         }
-        Ok(Self { shared, desks: Arc::new(desks) })
+        kill::start(&shared, stop);
+        limits::start(&shared, stop).await.map_err(StartError::Rules)?;
+        let gateway = Self { shared, desks: Arc::new(desks), previews: Arc::default() };
+        approvals::start(&gateway, stop);
+        Ok(gateway)
     }
 
-    /// Accounts that the principal may see.
-    pub fn accounts(&self, ctx: &Context) -> Vec<Account> {
-        self.visible(ctx, Permission::AccountsView).map(|desk| desk.account.clone()).collect()
-    }
-
-    /// An account's money now.
-    ///
-    /// # Errors
-    /// The principal may not see it, or there is none.
-    pub fn account(&self, ctx: &Context, id: AccountId) -> Result<AccountState, Denied> {
-        let desk = self.desk(ctx, Permission::AccountsView, id)?;
-        let book = desk.book();
-        let (mut equity, mut realised, mut unrealised) = (book.cash, Money::ZERO, Money::ZERO);
-        for (symbol, position) in &book.positions {
-            realised += position.realised_pnl;
-            match self.shared.market.last_price(symbol) {
-                Some(price) => {
-                    equity += position.value(price);
-                    unrealised += position.unrealised_pnl(price);
-                }
-                None => equity += position.cost,
-            }
-        }
-        Ok(AccountState {
-            account: desk.account.clone(),
-            cash: book.cash,
-            equity,
-            buying_power: book.buying_power(),
-            reserved: book.reserved(),
-            realised_pnl: realised,
-            unrealised_pnl: unrealised,
-            blind: book.blind.clone(),
-            broker_latency: book.latency,
-            open_orders: book.open_orders(),
-            at: self.shared.clock.now(),
-        })
-    }
-
-    /// An account's positions now; those that are flat only where something was earned or lost.
-    ///
-    /// # Errors
-    /// The principal may not see it, or there is none.
-    pub fn positions(&self, ctx: &Context, id: AccountId) -> Result<Vec<Holding>, Denied> {
-        let desk = self.desk(ctx, Permission::AccountsView, id)?;
-        let at = self.shared.clock.now();
-        let book = desk.book();
-        Ok(book
-            .positions
-            .iter()
-            .map(|(symbol, position)| Holding {
-                account: id,
-                symbol: symbol.clone(),
-                position: position.clone(),
-                market_price: self.shared.market.last_price(symbol),
-                at,
-            })
-            .collect())
-    }
-
-    /// What an order would cost, and every check with its numbers. Nothing is reserved or journaled.
+    /// What an order would cost, and every check with its numbers. Nothing is reserved or journaled; the desk keeps the
+    /// request, so that it can be confirmed as it was shown.
     ///
     /// # Errors
     /// The principal may not place orders on the account, or there is none.
     pub fn preview(&self, ctx: &Context, id: AccountId, request: &OrderRequest) -> Result<Preview, Denied> {
         let desk = self.desk(ctx, Permission::OrdersPlace, id)?;
-        let book = desk.book();
-        let (assessment, quote) = self.assess(&book, request, ctx.at);
-        let before = book.buying_power();
-        let (total, after) = match request.side {
-            Side::Buy => {
-                (assessment.notional + assessment.fee, before - assessment.reserve_price * request.quantity)
-            }
-            Side::Sell => (assessment.notional - assessment.fee, before),
+        let core = desk.core();
+        let (market, limits, mut ledger) =
+            (LiveView(&self.shared.market), self.shared.limits(), self.shared.ledger());
+        let asking =
+            Accepting { ctx, market: &market, limits: &limits, ledger: &mut ledger, approved_by: None };
+        let (assessment, quote) = core.assess(&asking, request);
+        let (done_by_desk, refused) = match core.ways(request) {
+            Ok(done) => (done, core.closed_to(ctx, request, assessment.closing)),
+            Err(refused) => (Vec::new(), Some(refused)),
         };
+        let before = core.book.whole.buying_power();
+        let held = match request.side {
+            Side::Buy => assessment.reserve_price * assessment.quantity,
+            Side::Sell => assessment.reserve_price * assessment.short,
+        };
+        let mode = core.account.mode;
+        drop(core);
+        let preview_id = self.previews.keep(ctx, id, request.clone());
         Ok(Preview {
+            id: preview_id,
+            quantity: assessment.quantity,
             estimated_price: assessment.price,
             notional: assessment.notional,
             fee: assessment.fee,
-            total,
+            total: total(request.side, &assessment),
             buying_power_before: before,
-            buying_power_after: after,
+            buying_power_after: before - held,
+            needs_approval: assessment.needs_approval.clone(),
             checks: assessment.checks,
             quote,
-            mode: desk.account.mode,
+            mode,
+            done_by_desk,
+            refused: refused.map(|refused| SubmitError::from(refused).to_string()),
         })
+    }
+
+    /// Places the order that was previewed. A second time gives the order that the first time made.
+    ///
+    /// # Errors
+    /// As [`Gateway::submit`]; also when the preview is too old.
+    pub async fn confirm(
+        &self,
+        ctx: &Context,
+        id: AccountId,
+        preview: &str,
+    ) -> Result<Submitted, SubmitError> {
+        let desk = self.desk(ctx, Permission::OrdersPlace, id)?;
+        if let Some(request) = self.previews.get(ctx, id, preview) {
+            return self.submit(ctx, id, request).await;
+        }
+        // The desk may have been restarted since: what was placed is in the journal.
+        let mut connection = self.shared.db.read().await.map_err(SubmitError::Journal)?;
+        match store::used(&mut connection, desk.account_id(), preview).await {
+            Ok(Some(order)) => Ok(Submitted { order, repeated: true }),
+            Ok(None) => Err(SubmitError::PreviewExpired),
+            Err(error) => Err(SubmitError::Journal(error)),
+        }
     }
 
     /// Accepts an order: it is journaled, and then sent whatever happens to the caller.
@@ -412,24 +305,47 @@ impl Gateway {
         id: AccountId,
         request: OrderRequest,
     ) -> Result<Submitted, SubmitError> {
+        self.submit_approved(ctx, id, request, None).await
+    }
+
+    /// The same, with the consent of a second person where the order needs that.
+    pub(crate) async fn submit_approved(
+        &self,
+        ctx: &Context,
+        id: AccountId,
+        request: OrderRequest,
+        approved_by: Option<UserId>,
+    ) -> Result<Submitted, SubmitError> {
         let desk = match self.desk(ctx, Permission::OrdersPlace, id) {
             Ok(desk) => desk,
             Err(denied) => {
-                return Err(self
-                    .refuse(ctx, id, &request, denied.to_string(), "forbidden", denied.into())
-                    .await);
+                return Err(self.refuse(ctx, id, &request, "forbidden", denied.into()).await);
             }
         };
         if let Some(check) = risk::check_client_order_id(&request.client_order_id) {
-            return self.refuse_by(ctx, desk, request, check).await;
+            return Err(self.refuse_by(ctx, desk, request, SubmitError::Refused(Box::new(check))).await);
+        }
+        if self.shared.db.is_short_of_space() {
+            return Err(SubmitError::Journal(StorageError::ShortOfSpace));
         }
         // Two orders must not pass on the same head-room: from here on it is held.
-        let (order, reserve_price) = match self.reserve(ctx, desk, &request) {
-            Ok(reserved) => reserved,
-            Err(refusal) => return self.refuse_unless_repeated(ctx, desk, request, refusal).await,
+        let accepted = {
+            let mut core = desk.core();
+            let (market, limits, mut ledger) =
+                (LiveView(&self.shared.market), self.shared.limits(), self.shared.ledger());
+            let mut asking =
+                Accepting { ctx, market: &market, limits: &limits, ledger: &mut ledger, approved_by };
+            let new = || OrderId::new(ctx.at);
+            core.accept(&mut asking, &request, new(), [new(), new()])
         };
-        let entry = self.accepted(ctx, desk, &order, reserve_price);
-        let intent = Intent { order: order.clone(), reserve_price, entry };
+        let intent = match accepted {
+            Ok(intent) => intent,
+            Err(Refused::NeedsApproval(limit)) => {
+                return self.ask_second_person(ctx, desk, request, limit).await;
+            }
+            Err(refused) => return self.refuse_unless_repeated(ctx, desk, request, refused.into()).await,
+        };
+        let order = intent.order.clone();
         match desk.line_up(&self.shared, intent).await {
             Ok(Inserted::Yes) => Ok(Submitted { order, repeated: false }),
             Ok(Inserted::Exists(existing)) => repeated(*existing, &request),
@@ -444,90 +360,229 @@ impl Gateway {
     /// Says why not.
     pub async fn cancel(&self, ctx: &Context, id: OrderId) -> Result<Order, CancelError> {
         let desk = self.desk_of(id).await.map_err(CancelError::Journal)?.ok_or(CancelError::NotFound)?;
-        let account = Resource::Account(desk.account.id);
+        let account = Resource::Account(desk.account_id());
         ctx.require(Permission::OrdersView, account).map_err(|_| CancelError::NotFound)?;
         ctx.require(Permission::OrdersCancel, account)?;
         let entry = AuditEntry::by(ctx, "order.cancel_requested").on("order", id);
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Cancel { order: id, entry: Box::new(entry), reply };
-        desk.commands.send(command).await.map_err(|_| CancelError::Stopping)?;
-        answer.await.unwrap_or(Err(CancelError::Stopping))
+        let results = cancel_at(desk, vec![id], entry).await?;
+        match results.into_iter().next() {
+            Some((_, Ok(order))) => Ok(order),
+            Some((_, Err(status))) => Err(CancelError::NotOpen { status }),
+            None => Err(CancelError::NotFound),
+        }
     }
 
-    /// One order; `None` also when it may not be seen.
+    /// Asks to cancel every open order of an account, or those of one instrument, that the principal may cancel.
     ///
     /// # Errors
-    /// The database failed.
-    pub async fn order(&self, ctx: &Context, id: OrderId) -> Result<Option<Order>, StorageError> {
-        let Some(desk) = self.desk_of(id).await? else { return Ok(None) };
-        if ctx.require(Permission::OrdersView, Resource::Account(desk.account.id)).is_err() {
-            return Ok(None);
-        }
-        if let Some(live) = desk.book().get(id) {
-            return Ok(Some(live.order.clone()));
-        }
-        Ok(store::load(&mut *self.shared.db.read().await?, id).await?.map(|live| live.order))
-    }
-
-    /// Orders that may be seen, newest first, older than `before`.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn orders(
+    /// The principal may not, or it could not be journaled. Cancels are passed on to the broker all the same.
+    pub async fn cancel_all(
         &self,
         ctx: &Context,
-        filter: &OrderFilter,
-        before: Option<OrderId>,
-        limit: usize,
-    ) -> Result<Vec<Order>, StorageError> {
-        let mut orders = Vec::new();
-        for desk in self.visible(ctx, Permission::OrdersView) {
-            if filter.account.is_none_or(|wanted| wanted == desk.account.id) {
-                let mut connection = self.shared.db.read().await?;
-                orders.extend(store::list(&mut connection, desk.account.id, filter, before, limit).await?);
-            }
+        id: AccountId,
+        symbol: Option<&Symbol>,
+    ) -> Result<Vec<Order>, CancelError> {
+        let desk = self.desk(ctx, Permission::OrdersCancel, id)?;
+        let open: Vec<OrderId> = {
+            let core = desk.core();
+            let wanted = core
+                .book
+                .open()
+                .filter(|live| symbol.is_none_or(|symbol| live.order.request.symbol == *symbol));
+            wanted.map(|live| live.order.id).collect()
+        };
+        if open.is_empty() {
+            return Ok(Vec::new());
         }
-        orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.id));
-        orders.truncate(limit);
-        Ok(orders)
+        let entry = AuditEntry::by(ctx, "orders.cancel_requested").on("account", id).with(json!({
+            "mode": desk.account().mode.as_str(),
+            "symbol": symbol,
+            "orders": open,
+        }));
+        let results = cancel_at(desk, open, entry).await?;
+        Ok(results.into_iter().filter_map(|(_, result)| result.ok()).collect())
     }
 
-    /// What happened to an order, oldest first; `None` also when it may not be seen.
+    /// Asks to put an order with other terms in the place of one that works.
     ///
     /// # Errors
-    /// The database failed.
-    pub async fn order_events(
+    /// Says why not.
+    pub async fn amend(
         &self,
         ctx: &Context,
         id: OrderId,
-    ) -> Result<Option<Vec<JournalRow>>, StorageError> {
-        if self.order(ctx, id).await?.is_none() {
-            return Ok(None);
-        }
-        store::events(&mut *self.shared.db.read().await?, id).await.map(Some)
-    }
-
-    /// Fills that may be seen, newest first, before a time and number.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn fills(
-        &self,
-        ctx: &Context,
-        filter: &FillFilter,
-        before: Option<(Timestamp, i64)>,
-        limit: usize,
-    ) -> Result<Vec<BookedFill>, StorageError> {
-        let mut fills = Vec::new();
-        for desk in self.visible(ctx, Permission::OrdersView) {
-            if filter.account.is_none_or(|wanted| wanted == desk.account.id) {
-                let mut connection = self.shared.db.read().await?;
-                fills.extend(store::fills(&mut connection, desk.account.id, filter, before, limit).await?);
+        amendment: &Amendment,
+    ) -> Result<Order, AmendError> {
+        let desk = self.desk_of(id).await.map_err(SubmitError::Journal)?.ok_or(AmendError::NotFound)?;
+        let account = Resource::Account(desk.account_id());
+        ctx.require(Permission::OrdersView, account).map_err(|_| AmendError::NotFound)?;
+        ctx.require(Permission::OrdersPlace, account).map_err(SubmitError::from)?;
+        if let Some(name) = &amendment.client_order_id {
+            if let Some(check) = risk::check_client_order_id(name) {
+                return Err(SubmitError::Refused(Box::new(check)).into());
+            }
+            let mut connection = self.shared.db.read().await.map_err(SubmitError::Journal)?;
+            let used = store::used(&mut connection, desk.account_id(), name).await;
+            if let Some(existing) = used.map_err(SubmitError::Journal)? {
+                return match existing.provenance.replaces == Some(id) {
+                    true => Ok(existing),
+                    false => Err(SubmitError::ClientOrderIdConflict { existing: existing.id }.into()),
+                };
             }
         }
-        fills.sort_unstable_by_key(|booked| std::cmp::Reverse((booked.fill.at, booked.seq)));
-        fills.truncate(limit);
-        Ok(fills)
+        let by = OrderId::new(ctx.at);
+        let prepared = {
+            let mut core = desk.core();
+            let (market, limits, mut ledger) =
+                (LiveView(&self.shared.market), self.shared.limits(), self.shared.ledger());
+            let mut asking =
+                Accepting { ctx, market: &market, limits: &limits, ledger: &mut ledger, approved_by: None };
+            core.amend(&mut asking, id, amendment, by)
+        };
+        let (new, entry) = match prepared {
+            Ok(prepared) => prepared,
+            Err(Refused::NotReplaceable(status)) => return Err(AmendError::NotReplaceable { status }),
+            Err(refused) => return Err(SubmitError::from(refused).into()),
+        };
+        let reply = desk
+            .ask(|ticket| Command::Replace { order: id, by: Box::new(new), entry: Box::new(entry), ticket })
+            .await;
+        let failure = match reply {
+            Some(Reply::Replacing(order)) => return Ok(order),
+            Some(Reply::NotReplaceable(status)) => AmendError::NotReplaceable { status },
+            Some(Reply::NotJournaled(why)) => SubmitError::Journal(StorageError::NotCommitted(why)).into(),
+            Some(_) => AmendError::NotFound,
+            None => AmendError::Stopping,
+        };
+        desk.core().not_amended(&mut self.shared.ledger(), id, by);
+        Err(failure)
+    }
+
+    /// Closes a position, or a part of it, with a market order: that of the principal's own book on the account, if they
+    /// have one, and else that of the account's.
+    ///
+    /// # Errors
+    /// As [`Gateway::submit`]; also when there is no such position.
+    pub async fn close_position(
+        &self,
+        ctx: &Context,
+        id: AccountId,
+        symbol: &Symbol,
+        part: Option<Quantity>,
+        client_order_id: String,
+    ) -> Result<Submitted, SubmitError> {
+        let desk = self.desk(ctx, Permission::OrdersPlace, id)?;
+        let book = desk.core().own_book_of(ctx);
+        self.close_in_book(ctx, desk, book, symbol, part, client_order_id).await
+    }
+
+    /// Closes what one book holds of an instrument, or a part of it.
+    async fn close_in_book(
+        &self,
+        ctx: &Context,
+        desk: &Desk,
+        book: BookKey,
+        symbol: &Symbol,
+        part: Option<Quantity>,
+        client_order_id: String,
+    ) -> Result<Submitted, SubmitError> {
+        let held = desk.core().book.holdings(book).quantity(symbol);
+        let (side, all) = match held.is_negative() {
+            true => (Side::Buy, -held),
+            false => (Side::Sell, held),
+        };
+        let quantity = part.unwrap_or(all);
+        if all.is_zero() || quantity > all {
+            return Err(SubmitError::NoPosition { symbol: symbol.clone(), held: all });
+        }
+        let request = OrderRequest {
+            book: Some(book.unwrap_or(OWN_BOOK)),
+            ..OrderRequest::simple(client_order_id, symbol.clone(), side, quantity, None, TimeInForce::Day)
+        };
+        self.submit(ctx, desk.account_id(), request).await
+    }
+
+    /// Cancels every open order of an account and closes every position of every book once nothing stands in the way.
+    ///
+    /// # Errors
+    /// The principal may not. What could not be closed is among the results.
+    pub async fn liquidate(
+        &self,
+        ctx: &Context,
+        id: AccountId,
+    ) -> Result<Vec<(Symbol, Result<Submitted, SubmitError>)>, SubmitError> {
+        let desk = self.desk(ctx, Permission::OrdersPlace, id)?;
+        let mut changes = self.subscribe();
+        self.cancel_all(ctx, id, None).await.map_err(|error| match error {
+            CancelError::Denied(denied) => denied.into(),
+            CancelError::Journal(error) => SubmitError::Journal(error),
+            other => SubmitError::Journal(StorageError::NotCommitted(other.to_string())),
+        })?;
+        // Units that an order still sells cannot be sold again. Those whose outcome is not known are waited for no
+        // longer than a call to the broker takes.
+        let quiet = async {
+            while desk.core().book.open_orders() > 0 {
+                if changes.recv().await.is_err() {
+                    changes = self.subscribe();
+                }
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(5), quiet).await;
+        let held: Vec<(BookKey, Symbol)> = {
+            let core = desk.core();
+            let books = core.book.books.iter();
+            let held =
+                books.flat_map(|(book, holdings)| holdings.positions.iter().map(move |one| (*book, one)));
+            held.filter(|(_, (_, position))| !position.quantity.is_zero())
+                .map(|(book, (symbol, _))| (book, symbol.clone()))
+                .collect()
+        };
+        let mut results = Vec::with_capacity(held.len());
+        for (book, symbol) in held {
+            let name = OrderId::new(ctx.at).to_string();
+            let result = self.close_in_book(ctx, desk, book, &symbol, None, name).await;
+            results.push((symbol, result));
+        }
+        Ok(results)
+    }
+
+    /// A named person decides about an order whose outcome is not known.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub async fn resolve(&self, ctx: &Context, id: OrderId, choice: Choice) -> Result<Order, CommandError> {
+        let desk = self.desk_of(id).await.map_err(CommandError::Journal)?.ok_or(CommandError::NotFound)?;
+        let account = Resource::Account(desk.account_id());
+        ctx.require(Permission::OrdersView, account).map_err(|_| CommandError::NotFound)?;
+        ctx.require(Permission::OrdersResolve, account)?;
+        let detail = match &choice {
+            Choice::AskAgain => json!({ "choice": "ask_again" }),
+            Choice::NotThere { evidence } => json!({ "choice": "not_there", "evidence": evidence }),
+        };
+        let entry = AuditEntry::by(ctx, "order.resolved").on("order", id).with(detail);
+        let reply =
+            desk.ask(|ticket| Command::Resolve { order: id, choice, entry: Box::new(entry), ticket }).await;
+        match reply {
+            Some(Reply::Resolved(order)) => Ok(order),
+            Some(Reply::NotUnknown(status)) => Err(CommandError::NotUnknown { status }),
+            Some(Reply::NotJournaled(why)) => Err(CommandError::Journal(StorageError::NotCommitted(why))),
+            Some(_) => Err(CommandError::NotFound),
+            None => Err(CommandError::Stopping),
+        }
+    }
+
+    /// Compares an account with its broker now.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub async fn reconcile(&self, ctx: &Context, id: AccountId) -> Result<(), CommandError> {
+        let desk = self.desk(ctx, Permission::OrdersResolve, id)?;
+        let entry = AuditEntry::by(ctx, "account.reconciliation_requested").on("account", id);
+        match desk.ask(|ticket| Command::Reconcile { entry: Box::new(entry), ticket }).await {
+            Some(Reply::NotJournaled(why)) => Err(CommandError::Journal(StorageError::NotCommitted(why))),
+            Some(_) => Ok(()),
+            None => Err(CommandError::Stopping),
+        }
     }
 
     /// What changes from now on.
@@ -535,85 +590,16 @@ impl Gateway {
         self.shared.events.subscribe()
     }
 
-    /// Accounts that are blind, by name, with the reason: for the desk's health.
-    pub fn blind(&self) -> Vec<(String, Blind)> {
-        let state = |desk: &Arc<Desk>| Some((desk.account.name.clone(), desk.book().blind.clone()?));
-        self.desks.values().filter_map(state).collect()
-    }
-
     /// An account that exists and on which the principal may do this.
-    fn desk(&self, ctx: &Context, permission: Permission, id: AccountId) -> Result<&Arc<Desk>, Denied> {
+    pub(crate) fn desk(
+        &self,
+        ctx: &Context,
+        permission: Permission,
+        id: AccountId,
+    ) -> Result<&Arc<Desk>, Denied> {
         let desk = self.desks.get(&id).ok_or(Denied::NoGrant { account: id })?;
         ctx.require(permission, Resource::Account(id))?;
         Ok(desk)
-    }
-
-    fn visible(&self, ctx: &Context, permission: Permission) -> impl Iterator<Item = &Arc<Desk>> {
-        self.desks
-            .values()
-            .filter(move |desk| ctx.require(permission, Resource::Account(desk.account.id)).is_ok())
-    }
-
-    async fn desk_of(&self, order: OrderId) -> Result<Option<&Arc<Desk>>, StorageError> {
-        if let Some(desk) = self.desks.values().find(|desk| desk.book().get(order).is_some()) {
-            return Ok(Some(desk));
-        }
-        let account = store::account_of(&mut *self.shared.db.read().await?, order).await?;
-        Ok(account.and_then(|account| self.desks.get(&account)))
-    }
-
-    fn assess(&self, book: &Book, request: &OrderRequest, now: Timestamp) -> (Assessment, Option<Quote>) {
-        let market = &self.shared.market;
-        let instrument = market.instrument(&request.symbol);
-        let (quote, quoted_at) = market.last_quote(&request.symbol).unzip();
-        let facts = Facts {
-            instrument: instrument.as_ref(),
-            quote: quote.as_ref(),
-            quoted_at,
-            buying_power: book.buying_power(),
-            sellable: book.sellable(&request.symbol),
-            now,
-        };
-        let assessment = risk::assess(request, facts, &self.shared.limits);
-        (assessment, quote)
-    }
-
-    /// Checks an order and holds its head-room, in one step.
-    fn reserve(
-        &self,
-        ctx: &Context,
-        desk: &Desk,
-        request: &OrderRequest,
-    ) -> Result<(Order, Price), SubmitError> {
-        let mut book = desk.book();
-        let (assessment, _) = self.assess(&book, request, ctx.at);
-        if let Some(check) = assessment.refusal() {
-            return Err(SubmitError::Refused(check.clone()));
-        }
-        // Selling what is held closes risk, and passes while the account is blind.
-        if let (Side::Buy, Some(blind)) = (request.side, &book.blind) {
-            return Err(SubmitError::Blind(blind.clone()));
-        }
-        let id = OrderId::new(ctx.at);
-        let by = ctx.principal.id.clone().unwrap_or_else(|| ctx.principal.kind.to_string());
-        let order = Order::accepted(id, desk.account.id, request.clone(), by, ctx.at);
-        book.put(Live::new(order.clone(), assessment.reserve_price));
-        Ok((order, assessment.reserve_price))
-    }
-
-    /// The audit row of an accepted order, with the limits that were applied.
-    fn accepted(&self, ctx: &Context, desk: &Desk, order: &Order, reserve_price: Price) -> AuditEntry {
-        let limits = &self.shared.limits;
-        let mut detail = describe(&order.request);
-        detail["account"] = json!(desk.account.id);
-        detail["mode"] = json!(desk.account.mode.as_str());
-        detail["reserved_per_unit"] = json!(reserve_price);
-        detail["limits"] = json!({
-            "max_notional": limits.max_notional,
-            "price_collar": limits.price_collar,
-            "max_quote_age_s": limits.max_quote_age.as_secs(),
-        });
-        AuditEntry::by(ctx, "order.accepted").on("order", order.id).with(detail)
     }
 
     /// A repeated request is answered as before, even where a new one would be refused by now.
@@ -625,19 +611,12 @@ impl Gateway {
         refusal: SubmitError,
     ) -> Result<Submitted, SubmitError> {
         let mut connection = self.shared.db.read().await.map_err(SubmitError::Journal)?;
-        let used = store::used(&mut connection, desk.account.id, &request.client_order_id).await;
+        let used = store::used(&mut connection, desk.account_id(), &request.client_order_id).await;
         drop(connection);
         match used {
-            Ok(Some(existing)) => return repeated(existing, &request),
-            Ok(None) => {}
-            Err(error) => return Err(SubmitError::Journal(error)),
-        }
-        match refusal {
-            SubmitError::Refused(check) => self.refuse_by(ctx, desk, request, check).await,
-            other => {
-                let reason = other.to_string();
-                Err(self.refuse(ctx, desk.account.id, &request, reason, "account_blind", other).await)
-            }
+            Ok(Some(existing)) => repeated(existing, &request),
+            Ok(None) => Err(self.refuse_by(ctx, desk, request, refusal).await),
+            Err(error) => Err(SubmitError::Journal(error)),
         }
     }
 
@@ -646,10 +625,9 @@ impl Gateway {
         ctx: &Context,
         desk: &Desk,
         request: OrderRequest,
-        check: Check,
-    ) -> Result<Submitted, SubmitError> {
-        let (reason, rule) = (check.detail.clone(), check.rule.as_str());
-        Err(self.refuse(ctx, desk.account.id, &request, reason, rule, SubmitError::Refused(check)).await)
+        refusal: SubmitError,
+    ) -> SubmitError {
+        self.refuse(ctx, desk.account_id(), &request, refusal.code(), refusal).await
     }
 
     /// Records a refusal. If not even that can be kept, the caller is told so instead.
@@ -658,17 +636,26 @@ impl Gateway {
         ctx: &Context,
         account: AccountId,
         request: &OrderRequest,
-        reason: String,
         rule: &'static str,
         refusal: SubmitError,
     ) -> SubmitError {
         let mut detail = describe(request);
-        detail["reason"] = json!(reason);
+        detail["reason"] = json!(refusal.to_string());
         detail["rule"] = json!(rule);
+        if let Some(desk) = self.desks.get(&account) {
+            detail["mode"] = json!(desk.account().mode.as_str());
+        }
         let entry =
             AuditEntry::by(ctx, "order.refused").on("account", account).ended(Outcome::Refused).with(detail);
-        let recorded = self
-            .shared
+        match self.record(entry).await {
+            Ok(()) => refusal,
+            Err(error) => SubmitError::Journal(error),
+        }
+    }
+
+    /// Writes an audit row by itself.
+    pub(crate) async fn record(&self, entry: AuditEntry) -> Result<(), StorageError> {
+        self.shared
             .db
             .write(move |tx: &mut Tx| {
                 Box::pin(async move {
@@ -676,76 +663,29 @@ impl Gateway {
                     Ok::<_, StorageError>(())
                 })
             })
-            .await;
-        match recorded {
-            Ok(()) => refusal,
-            Err(error) => SubmitError::Journal(error),
-        }
-    }
-
-    fn fenced(&self) -> Blind {
-        Blind { since: self.shared.clock.now(), reason: "another desk has taken over the account".into() }
+            .await
     }
 }
 
-fn repeated(existing: Order, request: &OrderRequest) -> Result<Submitted, SubmitError> {
-    if existing.request == *request {
+/// Hands cancels to an account's router.
+async fn cancel_at(
+    desk: &Desk,
+    orders: Vec<OrderId>,
+    entry: AuditEntry,
+) -> Result<Vec<(OrderId, Result<Order, domain::Status>)>, CancelError> {
+    match desk.ask(|ticket| Command::Cancel { orders, entry: Box::new(entry), ticket }).await {
+        Some(Reply::Canceled(results)) => Ok(results),
+        Some(Reply::NotJournaled(why)) => Err(CancelError::Journal(StorageError::NotCommitted(why))),
+        Some(_) => Err(CancelError::NotFound),
+        None => Err(CancelError::Stopping),
+    }
+}
+
+pub(crate) fn repeated(existing: Order, request: &OrderRequest) -> Result<Submitted, SubmitError> {
+    // A broker may have restated the order since; a replacement is not what was asked for by this request.
+    if existing.request == *request || (existing.is_restated && existing.request.symbol == request.symbol) {
         Ok(Submitted { order: existing, repeated: true })
     } else {
         Err(SubmitError::ClientOrderIdConflict { existing: existing.id })
     }
-}
-
-fn describe(request: &OrderRequest) -> serde_json::Value {
-    json!({
-        "client_order_id": request.client_order_id.chars().take(64).collect::<String>(),
-        "symbol": request.symbol,
-        "side": request.side,
-        "type": request.kind,
-        "time_in_force": request.time_in_force,
-        "quantity": request.quantity,
-        "limit_price": request.limit_price,
-    })
-}
-
-async fn open_desk(
-    shared: &Arc<Shared>,
-    account: Account,
-    broker: Arc<dyn Broker>,
-    stop: &CancellationToken,
-) -> Result<Arc<Desk>, StorageError> {
-    let id = account.id;
-    let epoch =
-        shared.db.write(move |tx: &mut Tx| Box::pin(async move { store::next_epoch(tx, id).await })).await?;
-    let mut connection = shared.db.read().await?;
-    let (positions, fills, newest_fill) = store::fold_fills(&mut connection, id).await?;
-    let open = store::load_open(&mut connection, id).await?;
-    let opening_cash = store::opening_cash(&mut connection, id).await?;
-    drop(connection);
-
-    // Cash is what there was at first, less what positions cost, plus what they earned.
-    let cash =
-        positions.values().fold(opening_cash.unwrap_or_default(), |cash, p| cash + p.realised_pnl - p.cost);
-    let blind = Blind { since: shared.clock.now(), reason: "the desk is starting".into() };
-    let mut book = Book::new(cash, positions, fills, blind);
-    for live in open {
-        let (id, unsent) = (live.order.id, live.order.status == Status::Accepted);
-        book.put(live);
-        if unsent {
-            book.queue(id);
-        }
-    }
-    let (commands, inbox) = mpsc::channel(COMMANDS);
-    let desk = Arc::new(Desk {
-        account,
-        broker,
-        epoch,
-        commands,
-        accepted: Notify::new(),
-        line: Mutex::default(),
-        book: Mutex::new(book),
-    });
-    let start = router::Start { opening_cash, newest_fill };
-    tokio::spawn(router::run(shared.clone(), desk.clone(), inbox, start, stop.clone()));
-    Ok(desk)
 }

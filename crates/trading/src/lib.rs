@@ -20,21 +20,46 @@ pub mod accounts;
 mod broker;
 
 pub mod risk;
+pub mod scope;
 
 mod book;
+pub mod books;
 mod store;
 
+mod core;
+
 mod gateway;
+pub mod portfolio;
 mod router;
+
+mod approvals;
+mod kill;
+mod limits;
+mod live;
 
 mod venue;
 
+#[cfg(any(test, feature = "simulator"))]
+pub mod simulator;
+
 pub use accounts::{Account, AccountState, Blind, Holding, Mode};
+pub use approvals::{Approval, ApprovalError, ApprovalId, ApprovalStatus, Asked, FourEyes, People};
 pub use broker::{
     Balances, Broker, BrokerEvent, BrokerOrder, BrokerStatus, BrokerUnreachable, CancelFailure, Execution,
-    SubmitFailure,
+    Profile, Refusal, SubmitFailure, Terms, Way,
 };
-pub use gateway::{CancelError, Gateway, Parts, Preview, StartError, SubmitError, Submitted, TradingEvent};
+pub use core::{Amendment, Choice, HeadRoom, Kill, Priority, Unknown};
+pub use gateway::{
+    AmendError, CancelError, CommandError, Gateway, Parts, Preview, StartError, SubmitError, Submitted,
+    TradingEvent,
+};
+pub use kill::{Drill, Engaged, KillError, KillFile, KillRequest, Pull, Recorded, Switch};
+pub use limits::{LimitChange, LimitError, LimitInForce};
+pub use live::LiveError;
 pub use risk::{Check, OrderLimits, Rule};
-pub use store::{BookedFill, FillFilter, JournalRow, OrderFilter, OrderScope};
-pub use venue::{PaperSettings, PaperVenue};
+pub use scope::{Scope, Scopes};
+pub use store::{BookedFill, BookingKind, FillFilter, Flow, FlowKind, JournalRow, OrderFilter, OrderScope};
+pub use venue::{
+    AmendFailure, Calendar, Class, Fees, Hours, Latency, Misbehave, NoSuchExecution, PaperSettings,
+    PaperVenue, Rules, Short, Slippage,
+};

@@ -1,141 +1,89 @@
 //! The one who talks to the broker for an account: one task, the only writer of the account's orders after they are
 //! accepted.
 //!
-//! It gathers what came in (orders to send, cancels, the broker's events and answers), folds all of it into a draft,
-//! commits that in one transaction, and only then acts: sends, cancels, answers, tells the streams. So an order is
-//! journaled as being sent before the first byte goes out, and an execution counts only once it is journaled.
+//! It gathers what came in (commands, the broker's events and answers), reads from the journal what the core needs to
+//! judge it, lets the core make a step, commits the step in one transaction, and only then performs its effects. What is
+//! decided is decided in [`crate::core`]; this is the shell around it that waits.
 
-mod compare;
-mod fold;
-mod search;
-
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AuditEntry, Money, Order, OrderEvent, OrderId, Timestamp};
-use rustc_hash::FxHashMap;
+use domain::{Order, OrderId, Price, Quote, Symbol, Timestamp};
+use futures_util::StreamExt as _;
+use rustc_hash::FxHashSet;
 use storage::{StorageError, Tx};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use self::compare::{Difference, Snapshot};
-use self::search::Search;
-use crate::accounts::Blind;
-use crate::book::Draft;
-use crate::broker::{BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, SubmitFailure};
-use crate::gateway::{CancelError, Desk, Shared, TradingEvent};
-use crate::store::{self, JournalError};
-
-/// What the gateway asks of a router.
-pub(crate) enum Command {
-    /// Cancel an order.
-    Cancel { order: OrderId, entry: Box<AuditEntry>, reply: oneshot::Sender<Result<Order, CancelError>> },
-}
-
-/// What was known of the account before this start.
-pub(crate) struct Start {
-    pub(crate) opening_cash: Option<Money>,
-    pub(crate) newest_fill: Option<Timestamp>,
-}
-
-/// Something that came in.
-enum Input {
-    Command(Command),
-    Event(BrokerEvent),
-    Sent { order: OrderId, answer: Result<String, SubmitFailure>, took: Duration },
-    CancelAnswered { order: OrderId, answer: Result<(), CancelFailure> },
-    Found { order: OrderId, answer: Result<Option<BrokerOrder>, BrokerUnreachable> },
-    Compared(Box<Result<Snapshot, BrokerUnreachable>>),
-}
-
-/// What to do once the draft is committed.
-enum Effect {
-    Send(Order),
-    Cancel(Order),
-    Reply(oneshot::Sender<Result<Order, CancelError>>, OrderId),
-}
+use crate::book::History;
+use crate::broker::{Broker, BrokerEvent, BrokerUnreachable, CancelFailure, SubmitFailure};
+use crate::core::{Command, Effect, Input, Market, Need, Snapshot, View};
+use crate::gateway::{Desk, Shared, TradingEvent};
+use crate::kill;
+use crate::store::{self, Batch, JournalError};
 
 /// Inputs that share one commit at most.
 const BATCH: usize = 128;
-/// Orders that are on their way to the broker at the same time, at most.
-const SENDING: usize = 32;
 /// No broker call takes longer; then its answer is lost.
 const CALL: Duration = Duration::from_secs(5);
 /// Between two commits of one router.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The longest wait between two questions for a lost order.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// An order is not sent when more time than this has passed since it was journaled as being sent: the process stood
+/// still, and another desk may have taken the account over meanwhile.
+const STOOD_STILL: Duration = Duration::from_millis(500);
+/// Questions for single orders that are under way at the same time during a comparison.
+const ASKING: usize = 8;
+
+/// What comes back from what was started.
+#[allow(clippy::large_enum_variant, reason = "an answer is taken at once and kept nowhere")]
+enum Answer {
+    Input(Input),
+    Stream(mpsc::Receiver<BrokerEvent>),
+}
+
+impl Answer {
+    /// The broker's id of an order that it took.
+    fn taken(&self) -> Option<&str> {
+        match self {
+            Self::Input(
+                Input::Sent { answer: Ok(taken), .. } | Input::ReplaceAnswered { answer: Ok(taken), .. },
+            ) => Some(taken),
+            _ => None,
+        }
+    }
+}
 
 pub(crate) async fn run(
     shared: Arc<Shared>,
     desk: Arc<Desk>,
     inbox: mpsc::Receiver<Command>,
-    start: Start,
     stop: CancellationToken,
 ) {
     let (answers, answered) = mpsc::channel(BATCH);
-    let router = Router {
-        shared,
-        desk,
-        answers,
-        events_seen: 0,
-        backlog: Vec::new(),
-        sending: HashSet::new(),
-        canceling: HashSet::new(),
-        searches: FxHashMap::default(),
-        retries: FxHashMap::default(),
-        opening_cash: start.opening_cash,
-        newest_fill: start.newest_fill,
-        committed_at: tokio::time::Instant::now(),
-        reconciled: false,
-        comparing: false,
-        compare_at: None,
-        suspected: Difference::default(),
-        told: None,
-    };
+    let router = Router { shared, desk, answers, committed_at: tokio::time::Instant::now() };
     router.run(inbox, answered, stop).await;
 }
 
 struct Router {
     shared: Arc<Shared>,
     desk: Arc<Desk>,
-    answers: mpsc::Sender<Input>,
-    /// Events read from the broker's stream since the start.
-    events_seen: u64,
-    /// Inputs whose commit failed; they are tried again, because what the broker said is not said twice.
-    backlog: Vec<Input>,
-    sending: HashSet<OrderId>,
-    canceling: HashSet<OrderId>,
-    searches: FxHashMap<OrderId, Search>,
-    /// Orders that did not reach the broker: when to try again, and how long the last wait was.
-    retries: FxHashMap<OrderId, (Timestamp, Duration)>,
-    opening_cash: Option<Money>,
-    newest_fill: Option<Timestamp>,
+    answers: mpsc::Sender<Answer>,
     /// When it last committed something.
     committed_at: tokio::time::Instant,
-    /// Nothing is sent before the account was compared with the broker once.
-    reconciled: bool,
-    comparing: bool,
-    /// When to compare next; `None` is never, on its own.
-    compare_at: Option<Timestamp>,
-    /// What the last comparison could not explain. The broker was not asked for everything in one moment, so it is
-    /// believed when the next comparison finds the same.
-    suspected: Difference,
-    /// The difference in positions that was last reported, so that it is reported once.
-    told: Option<String>,
 }
+
+/// Another desk has taken the account over.
+struct Fenced;
 
 impl Router {
     async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Command>,
-        mut answered: mpsc::Receiver<Input>,
+        mut answered: mpsc::Receiver<Answer>,
         stop: CancellationToken,
     ) {
         let desk = self.desk.clone();
-        self.declare_interrupted_sends_lost();
         let mut stream: Option<mpsc::Receiver<BrokerEvent>> = None;
         let mut tick = tokio::time::interval(self.shared.tick);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -146,23 +94,16 @@ impl Router {
                 biased;
                 () = stop.cancelled() => return,
                 Some(command) = inbox.recv() => inputs.push(Input::Command(command)),
-                Some(answer) = answered.recv() => inputs.push(answer),
+                Some(answer) = answered.recv() => take(answer, &mut inputs, &mut stream),
                 event = next(&mut stream) => match event {
                     Some(event) => inputs.push(Input::Event(event)),
                     None => {
                         stream = None;
-                        self.go_blind("the broker's stream was lost");
+                        inputs.push(Input::Deaf("the broker's stream was lost".into()));
                     }
                 },
-                () = desk.accepted.notified() => {}
-                _ = tick.tick() => {
-                    if stream.is_none() {
-                        stream = self.open_stream().await;
-                    }
-                    self.compare_if_due(stream.is_some());
-                    self.search();
-                    inputs.append(&mut self.backlog);
-                }
+                () = desk.wake.notified() => {}
+                _ = tick.tick() => {}
             }
             // Under load a short pause makes few large commits of many small ones, which leaves the disk to the orders
             // that are being accepted.
@@ -173,245 +114,229 @@ impl Router {
                 if let Ok(command) = inbox.try_recv() {
                     inputs.push(Input::Command(command));
                 } else if let Ok(answer) = answered.try_recv() {
-                    inputs.push(answer);
+                    take(answer, &mut inputs, &mut stream);
                 } else if let Some(event) = stream.as_mut().and_then(|stream| stream.try_recv().ok()) {
                     inputs.push(Input::Event(event));
                 } else {
                     break;
                 }
             }
-            if let Err(JournalError::Fenced) = self.work(inputs).await {
-                self.go_blind("another desk has taken over the account");
+            if let Err(Fenced) = self.work(inputs).await {
+                desk.core().fence(self.shared.clock.now());
+                let _ = self.shared.events.send(TradingEvent::Account(desk.account_id()));
                 return;
             }
         }
     }
 
-    /// Folds inputs and orders to send into a draft, commits it, acts.
-    async fn work(&mut self, inputs: Vec<Input>) -> Result<(), JournalError> {
+    /// Makes one step: prepares, decides, commits, acts.
+    async fn work(&mut self, inputs: Vec<Input>) -> Result<(), Fenced> {
         let now = self.shared.clock.now();
-        let mut step =
-            Step { now, draft: Draft::on(&self.desk.book()), entries: Vec::new(), effects: Vec::new() };
-        let mut kept = Vec::new();
-        let mut compared = None;
-        for input in inputs {
-            if let Input::Compared(answer) = input {
-                self.comparing = false;
-                match *answer {
-                    Ok(snapshot) => compared = Some(snapshot),
-                    Err(error) => self.go_blind(&error.to_string()),
+        let blind_before = self.desk.core().book.blind.clone();
+        let effects = match self.prepare(&inputs).await {
+            Ok(history) => {
+                let view = LiveView(&self.shared.market);
+                let step = self.desk.core().step(inputs, history, &view, now);
+                let batch = step.batch();
+                match self.commit(&batch).await {
+                    Ok(()) => {
+                        let effects = {
+                            let mut core = self.desk.core();
+                            core.committed(step, &mut self.shared.ledger())
+                        };
+                        self.publish(batch);
+                        effects
+                    }
+                    Err(JournalError::Fenced) => return Err(Fenced),
+                    Err(JournalError::Storage(error)) => self.desk.core().failed(step, &error.to_string()),
                 }
-                continue;
             }
-            match self.load(&input).await {
-                Ok(()) => kept.extend(self.fold(&mut step, input)),
-                Err(error) => self.put_off(input, error),
-            }
-        }
-        if let Some(snapshot) = &compared
-            && let Err(error) = self.fold_snapshot(&mut step, snapshot).await
-        {
-            self.go_blind(&format!("the order journal cannot be read: {error}"));
-            self.compare_at = Some(now);
-            compared = None;
-        }
-        if self.reconciled {
-            self.fold_unsent(&mut step);
-        }
-        match self.commit(step).await {
-            Ok(()) => {}
-            Err(JournalError::Storage(error)) => {
-                self.go_blind(&format!("the order journal cannot be written: {error}"));
-                self.backlog.extend(kept);
-                self.compare_at = Some(now);
-                return Ok(());
-            }
-            Err(fenced) => return Err(fenced),
-        }
-        match compared {
-            Some(snapshot) => self.finish_comparison(snapshot).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The database could not be read for an input: what the broker said waits, who asked is told.
-    fn put_off(&mut self, input: Input, error: StorageError) {
-        self.go_blind(&format!("the order journal cannot be read: {error}"));
-        match input {
-            Input::Command(Command::Cancel { reply, .. }) => {
-                let _ = reply.send(Err(CancelError::Journal(error)));
-            }
-            input => self.backlog.push(input),
-        }
-    }
-
-    /// Brings an order back into the book that an input is about and that was forgotten since its end.
-    async fn load(&self, input: &Input) -> Result<(), StorageError> {
-        let id = match input {
-            Input::Command(Command::Cancel { order, .. }) => Some(*order),
-            Input::Event(event) => event.client_order_id.parse().ok(),
-            _ => None,
+            Err(error) => self.desk.core().put_off(inputs, &error.to_string(), now),
         };
-        if let Some(id) = id {
-            self.load_order(id).await?;
-        }
-        Ok(())
-    }
-
-    async fn load_order(&self, id: OrderId) -> Result<(), StorageError> {
-        if self.desk.book().get(id).is_some() {
-            return Ok(());
-        }
-        let live = store::load(&mut *self.shared.db.read().await?, id).await?;
-        if let Some(live) = live.filter(|live| live.order.account == self.desk.account.id) {
-            self.desk.book().put(live);
-        }
-        Ok(())
-    }
-
-    /// Commits the draft, then does what it asks for.
-    async fn commit(&mut self, step: Step) -> Result<(), JournalError> {
-        let Step { draft, entries, effects, .. } = step;
-        if !draft.changes.is_empty() || !entries.is_empty() {
-            let (account, epoch, changes) = (self.desk.account.id, self.desk.epoch, draft.changes.clone());
-            let written = self
-                .shared
-                .db
-                .write(move |tx: &mut Tx| {
-                    Box::pin(async move {
-                        store::journal(tx, account, epoch, &changes).await?;
-                        for entry in entries {
-                            tx.record(entry);
-                        }
-                        Ok::<_, JournalError>(())
-                    })
-                })
-                .await;
-            self.committed_at = tokio::time::Instant::now();
-            if let Err(error) = written {
-                self.abandon(effects, &error);
-                return Err(error);
-            }
-        }
-        self.publish(draft);
         for effect in effects {
             self.act(effect);
         }
+        let core = self.desk.core();
+        if core.has_backlog() && core.book.blind == blind_before {
+            self.desk.wake.notify_one();
+        }
+        if core.book.blind != blind_before {
+            let _ = self.shared.events.send(TradingEvent::Account(self.desk.account_id()));
+        }
         Ok(())
     }
 
-    /// Nothing was journaled: nothing is sent. Cancels are the exception, because they can only reduce risk.
-    fn abandon(&mut self, effects: Vec<Effect>, error: &JournalError) {
-        for effect in effects {
-            match effect {
-                Effect::Send(order) => {
-                    self.sending.remove(&order.id);
-                }
-                Effect::Cancel(order) => self.act(Effect::Cancel(order)),
-                Effect::Reply(reply, _) => {
-                    let error = StorageError::NotCommitted(error.to_string());
-                    let _ = reply.send(Err(CancelError::Journal(error)));
+    /// Reads from the journal what the core needs to fold inputs.
+    async fn prepare(&self, inputs: &[Input]) -> Result<History, StorageError> {
+        let needs = self.desk.core().needs(inputs);
+        if !needs.is_empty() {
+            let mut connection = self.shared.db.read().await?;
+            for need in needs {
+                let live = match need {
+                    Need::Order(id) => store::load(&mut connection, id).await?,
+                    Need::Named(name) => {
+                        store::load_named(&mut connection, self.desk.account_id(), &name).await?
+                    }
+                };
+                if let Some(live) = live {
+                    self.desk.core().remember(live);
                 }
             }
         }
+        let symbols = self.desk.core().needs_history(inputs);
+        let mut history = History::default();
+        for symbol in symbols {
+            let mut connection = self.shared.db.read().await?;
+            history.extend(store::history(&mut connection, self.desk.account_id(), &symbol).await?);
+        }
+        Ok(history)
     }
 
-    fn publish(&mut self, draft: Draft) {
-        if draft.changes.is_empty() {
+    async fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let (account, epoch, batch) = (self.desk.account_id(), self.desk.epoch, batch.clone());
+        let written = self
+            .shared
+            .db
+            .write(move |tx: &mut Tx| {
+                Box::pin(async move { store::journal(tx, account, epoch, &batch).await })
+            })
+            .await;
+        self.committed_at = tokio::time::Instant::now();
+        written
+    }
+
+    /// Tells the streams what changed.
+    fn publish(&self, batch: Batch) {
+        if !batch.changes_the_account() {
             return;
         }
         let events = &self.shared.events;
-        let mut told = Vec::with_capacity(draft.changes.len() + 1);
-        for change in &draft.changes {
-            self.newest_fill = self.newest_fill.max(change.booked.as_ref().map(|booked| booked.fill.at));
-            if !matches!(change.event, OrderEvent::NotReached { .. } | OrderEvent::Submitting { .. }) {
-                self.retries.remove(&change.order.id);
+        let changed: FxHashSet<OrderId> = batch.changes.iter().map(|change| change.order.id).collect();
+        for new in batch.inserts.into_iter().filter(|new| !changed.contains(&new.order.id)) {
+            let _ = events.send(TradingEvent::Order(Arc::new(new.order)));
+        }
+        for change in batch.changes {
+            let _ = events.send(TradingEvent::Order(Arc::new(change.order)));
+            for booked in change.booked {
+                let _ = events.send(TradingEvent::Fill(Arc::new(booked)));
             }
-            told.push(TradingEvent::Order(Arc::new(change.order.clone())));
-            told.extend(change.booked.clone().map(|booked| TradingEvent::Fill(Arc::new(booked))));
         }
-        told.push(TradingEvent::Account(self.desk.account.id));
-        // The book first: whoever is told must find it so.
-        self.desk.book().commit(draft);
-        for event in told {
-            let _ = events.send(event);
+        for transfer in batch.transfers {
+            let _ = events.send(TradingEvent::Fill(Arc::new(transfer)));
         }
+        let _ = events.send(TradingEvent::Account(self.desk.account_id()));
     }
 
-    fn act(&mut self, effect: Effect) {
-        let (broker, answers) = (self.desk.broker.clone(), self.answers.clone());
-        match effect {
-            Effect::Send(order) => {
-                tokio::spawn(async move {
-                    let begun = tokio::time::Instant::now();
-                    let answer = tokio::time::timeout(CALL, broker.submit(&order)).await;
-                    let answer =
-                        answer.unwrap_or_else(|_| Err(SubmitFailure::Lost("it took too long".into())));
-                    let _ =
-                        answers.send(Input::Sent { order: order.id, answer, took: begun.elapsed() }).await;
-                });
-            }
-            Effect::Cancel(order) => {
-                self.canceling.insert(order.id);
-                tokio::spawn(async move {
-                    let answer = tokio::time::timeout(CALL, broker.cancel(&order)).await;
-                    let answer =
-                        answer.unwrap_or_else(|_| Err(CancelFailure::Unreachable("it took too long".into())));
-                    let _ = answers.send(Input::CancelAnswered { order: order.id, answer }).await;
-                });
-            }
-            Effect::Reply(reply, id) => {
-                let order = self.desk.book().get(id).map(|live| live.order.clone());
-                let _ = reply.send(order.ok_or(CancelError::NotFound));
-            }
+    /// Performs an effect. Whatever waits does so in a task of its own.
+    fn act(&self, effect: Effect) {
+        if let Effect::Reply(ticket, reply) = effect {
+            self.desk.reply(ticket, reply);
+            return;
         }
-    }
-
-    async fn open_stream(&mut self) -> Option<mpsc::Receiver<BrokerEvent>> {
-        match within(self.desk.broker.events()).await {
-            Ok(stream) => {
-                // Whatever was told while nobody listened is asked for.
-                self.compare_at = Some(self.shared.clock.now());
-                Some(stream)
+        tracing::trace!(effect = effect.id(), "performing");
+        let (shared, desk, answers) = (self.shared.clone(), self.desk.clone(), self.answers.clone());
+        let journaled_at = self.committed_at;
+        tokio::spawn(async move {
+            let order = match &effect {
+                Effect::Submit(order) | Effect::Replace { by: order, .. } => Some(order.clone()),
+                _ => None,
+            };
+            // The last look before the first byte: what passes it is in flight when a switch is pulled.
+            let effect = match order {
+                Some(_) => desk.core().unless_killed(effect),
+                None => Some(effect),
+            };
+            let Some(effect) = effect else { return desk.wake.notify_one() };
+            if journaled_at.elapsed() > STOOD_STILL
+                && let Some(input) = effect.not_reached("the desk stood still before it could be sent")
+            {
+                let _ = answers.send(Answer::Input(input)).await;
+                return;
             }
-            Err(error) => {
-                self.go_blind(&error.to_string());
-                None
+            let Some(answer) = perform(desk.broker.as_ref(), effect).await else { return };
+            if let (Some(order), Some(taken)) = (order, answer.taken()) {
+                kill::cancel_late(&shared, &desk, &order, taken);
             }
-        }
-    }
-
-    async fn record(&self, entry: AuditEntry) -> Result<(), JournalError> {
-        self.shared
-            .db
-            .write(move |tx: &mut Tx| {
-                Box::pin(async move {
-                    tx.record(entry);
-                    Ok::<_, JournalError>(())
-                })
-            })
-            .await
-    }
-
-    fn go_blind(&self, reason: &str) {
-        let mut book = self.desk.book();
-        let since = book.blind.as_ref().map_or_else(|| self.shared.clock.now(), |blind| blind.since);
-        let news = book.blind.is_none();
-        book.blind = Some(Blind { since, reason: reason.to_owned() });
-        drop(book);
-        if news {
-            tracing::error!(account = %self.desk.account.name, reason, "the account is blind");
-            let _ = self.shared.events.send(TradingEvent::Account(self.desk.account.id));
-        }
+            let _ = answers.send(answer).await;
+        });
     }
 }
 
-/// What is being folded.
-struct Step {
-    now: Timestamp,
-    draft: Draft,
-    entries: Vec<AuditEntry>,
-    effects: Vec<Effect>,
+/// Talks to the broker. Every call is bounded: after [`CALL`] its answer is lost.
+async fn perform(broker: &dyn Broker, effect: Effect) -> Option<Answer> {
+    let too_long = || "it took too long".to_owned();
+    let begun = tokio::time::Instant::now();
+    let input = match effect {
+        Effect::Submit(order) => {
+            let answer = tokio::time::timeout(CALL, broker.submit(&order)).await;
+            let answer = answer.unwrap_or_else(|_| Err(SubmitFailure::Lost(too_long())));
+            Input::Sent { order: order.id, answer, took: begun.elapsed() }
+        }
+        Effect::Cancel(order) => {
+            let answer = tokio::time::timeout(CALL, broker.cancel(&order)).await;
+            let answer = answer.unwrap_or_else(|_| Err(CancelFailure::Unreachable(too_long())));
+            Input::CancelAnswered { order: order.id, answer }
+        }
+        Effect::Replace { order, by } => {
+            let answer = tokio::time::timeout(CALL, broker.replace(&order, &by)).await;
+            let answer = answer.unwrap_or_else(|_| Err(SubmitFailure::Lost(too_long())));
+            Input::ReplaceAnswered { order: order.id, by: by.id, answer }
+        }
+        Effect::Find { order, .. } => {
+            Input::Found { order: order.id, answer: within(broker.find(&order)).await }
+        }
+        Effect::Compare { since, known, events_before } => {
+            Input::Compared(Box::new(compare(broker, since, known, events_before).await))
+        }
+        Effect::Listen => match within(broker.events()).await {
+            Ok(stream) => return Some(Answer::Stream(stream)),
+            Err(error) => Input::Deaf(error.to_string()),
+        },
+        Effect::Reply(..) => return None,
+    };
+    Some(Answer::Input(input))
+}
+
+/// Asks the broker for everything. Orders first: what is executed while the questions are asked is in the answers to
+/// those that follow.
+async fn compare(
+    broker: &dyn Broker,
+    since: Timestamp,
+    known: Vec<Order>,
+    events_before: u64,
+) -> Result<Snapshot, BrokerUnreachable> {
+    let open = within(broker.open_orders()).await?;
+    let listed: FxHashSet<&str> = open.iter().map(|order| order.broker_order_id.as_str()).collect();
+    let named: FxHashSet<&str> = open.iter().map(|order| order.client_order_id.as_str()).collect();
+    let missing = known.into_iter().filter(|order| {
+        !named.contains(order.id.to_string().as_str())
+            && !order.broker_order_id.as_deref().is_some_and(|id| listed.contains(id))
+    });
+    let missing: Vec<Order> = missing.collect();
+    let mut asked = futures_util::stream::iter(missing)
+        .map(|order| async move { (order.id, within(broker.find(&order)).await) })
+        .buffered(ASKING);
+    let mut found = Vec::new();
+    while let Some((id, answer)) = asked.next().await {
+        found.push((id, answer?));
+    }
+    drop(asked);
+    let executions = within(broker.executions(since)).await?;
+    let balances = within(broker.balances()).await?;
+    Ok(Snapshot { open, found, executions, balances, events_before })
+}
+
+fn take(answer: Answer, inputs: &mut Vec<Input>, stream: &mut Option<mpsc::Receiver<BrokerEvent>>) {
+    match answer {
+        Answer::Input(input) => inputs.push(input),
+        Answer::Stream(opened) => {
+            *stream = Some(opened);
+            inputs.push(Input::Listening);
+        }
+    }
 }
 
 async fn next(stream: &mut Option<mpsc::Receiver<BrokerEvent>>) -> Option<BrokerEvent> {
@@ -427,4 +352,23 @@ async fn within<T>(
 ) -> Result<T, BrokerUnreachable> {
     let answer = tokio::time::timeout(CALL, question).await;
     answer.unwrap_or_else(|_| Err(BrokerUnreachable("it took too long".into())))
+}
+
+/// The market as it is now.
+pub(crate) struct LiveView<'a>(pub(crate) &'a market::Market);
+
+impl View for LiveView<'_> {
+    fn quote(&self, symbol: &Symbol) -> Option<(Quote, Timestamp)> {
+        self.0.last_quote(symbol)
+    }
+
+    fn price(&self, symbol: &Symbol) -> Option<Price> {
+        self.0.last_price(symbol)
+    }
+}
+
+impl Market for LiveView<'_> {
+    fn instrument(&self, symbol: &Symbol) -> Option<domain::Instrument> {
+        self.0.instrument(symbol)
+    }
 }

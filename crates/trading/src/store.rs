@@ -1,14 +1,24 @@
 //! The SQL of orders, the order journal, and fills.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    AccountId, AuditEntry, Fill, Money, Order, OrderEvent, OrderId, OrderRequest, Position, Price, Quantity,
-    Side, Symbol, Timestamp, from_micros, micros,
+    AccountId, AuditEntry, BookId, CostMethod, Fill, Money, Order, OrderClass, OrderEvent, OrderId,
+    OrderRequest, Position, PositionFill, Price, Provenance, Quantity, Side, Size, Symbol, Timestamp,
+    from_micros, micros,
 };
+use rustc_hash::FxHashMap;
 use storage::{Connection, Row, RowExt as _, StorageError, Tx, query, query_scalar};
 
-use crate::book::Live;
+use crate::book::{BookChange, BookKey, History, Live, Moved, PastFill};
+
+mod books;
+mod equity;
+
+pub(crate) use self::books::books;
+pub(crate) use self::equity::{
+    Series, equity, equity_since, expire_equity, insert_equity, newest_equities, newest_equity,
+};
 
 /// Which orders to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +50,10 @@ pub struct FillFilter {
     pub account: Option<AccountId>,
     /// Of one instrument.
     pub symbol: Option<Symbol>,
+    /// Of one order.
+    pub order: Option<OrderId>,
+    /// Of one book.
+    pub book: Option<BookId>,
 }
 
 /// A row of the order journal.
@@ -53,6 +67,39 @@ pub struct JournalRow {
     pub event: OrderEvent,
 }
 
+/// What sort of booking a row of the fills is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookingKind {
+    /// An execution.
+    Fill,
+    /// An execution as the broker corrected it, in the place of another one.
+    Correction,
+    /// An execution taken back: its quantity and fee are below zero.
+    Bust,
+    /// Units moved between two books of the account, without an order.
+    Transfer,
+}
+
+impl BookingKind {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Fill, Self::Correction, Self::Bust, Self::Transfer];
+
+    /// The name in storage and interfaces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fill => "fill",
+            Self::Correction => "correction",
+            Self::Bust => "bust",
+            Self::Transfer => "transfer",
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, StorageError> {
+        let found = Self::ALL.iter().copied().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| StorageError::Unreadable { what: "kind of booking", why: text.to_owned() })
+    }
+}
+
 /// A fill as it was booked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookedFill {
@@ -60,16 +107,99 @@ pub struct BookedFill {
     pub account: AccountId,
     /// 1, 2, … within the account.
     pub seq: i64,
-    /// Of which order.
-    pub order: OrderId,
+    /// What sort of booking it is.
+    pub kind: BookingKind,
+    /// Of which order; `None` on transfers.
+    pub order: Option<OrderId>,
+    /// In which book; `None` is the account's own.
+    pub book: Option<BookId>,
     /// Of what.
     pub symbol: Symbol,
     /// Bought or sold.
     pub side: Side,
     /// What was executed.
     pub fill: Fill,
-    /// Profit it realised, less its fee.
+    /// The execution that this one corrects or takes back.
+    pub corrects: Option<String>,
+    /// Profit it realised in its book, less its fee.
     pub realised_pnl: Money,
+}
+
+impl BookedFill {
+    /// Units and cash that it added to its book, below zero where it took them.
+    pub(crate) fn moved(&self) -> (Quantity, Money) {
+        let quantity = match self.side {
+            Side::Buy => self.fill.quantity,
+            Side::Sell => -self.fill.quantity,
+        };
+        (quantity, PositionFill::of(self.side, &self.fill).cash())
+    }
+}
+
+/// Why money came or went without a trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowKind {
+    /// Paid in.
+    Deposit,
+    /// Taken out.
+    Withdrawal,
+    /// The broker's cash is other than what is explained.
+    Adjustment,
+    /// Units came or went without a trade: their value, so that they are neither profit nor loss.
+    Securities,
+    /// From one book of the account to another.
+    Transfer,
+}
+
+impl FlowKind {
+    /// All of them.
+    pub const ALL: &'static [Self] =
+        &[Self::Deposit, Self::Withdrawal, Self::Adjustment, Self::Securities, Self::Transfer];
+
+    /// The name in storage and interfaces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit",
+            Self::Withdrawal => "withdrawal",
+            Self::Adjustment => "adjustment",
+            Self::Securities => "securities",
+            Self::Transfer => "transfer",
+        }
+    }
+
+    /// Whether the account as a whole has more or less after it.
+    pub fn is_external(self) -> bool {
+        self != Self::Transfer
+    }
+
+    fn read(text: &str) -> Result<Self, StorageError> {
+        let found = Self::ALL.iter().copied().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| StorageError::Unreadable { what: "kind of flow", why: text.to_owned() })
+    }
+}
+
+/// Money that came or went without a trade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// 1, 2, … within the account.
+    pub seq: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub kind: FlowKind,
+    /// In which book; `None` is the account's own.
+    pub book: Option<BookId>,
+    /// Above zero came in.
+    pub amount: Money,
+    /// For people.
+    pub detail: String,
+}
+
+/// An order that is new in the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct NewOrder {
+    pub(crate) order: Order,
+    pub(crate) reserve_price: Price,
 }
 
 /// One event to journal, with the order after it.
@@ -78,7 +208,43 @@ pub(crate) struct Change {
     pub(crate) order: Order,
     pub(crate) event: OrderEvent,
     pub(crate) at: Timestamp,
-    pub(crate) booked: Option<BookedFill>,
+    /// What it booked: more than one row only when an execution is corrected.
+    pub(crate) booked: Vec<BookedFill>,
+}
+
+/// Everything that one step of a router writes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) inserts: Vec<NewOrder>,
+    pub(crate) changes: Vec<Change>,
+    /// Units that changed their book.
+    pub(crate) transfers: Vec<BookedFill>,
+    pub(crate) flows: Vec<Flow>,
+    /// Books that are opened, closed, or reckoned in another way.
+    pub(crate) books: Vec<BookChange>,
+    pub(crate) opening_cash: Option<Money>,
+    pub(crate) entries: Vec<AuditEntry>,
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inserts.is_empty()
+            && self.changes.is_empty()
+            && self.transfers.is_empty()
+            && self.flows.is_empty()
+            && self.books.is_empty()
+            && self.opening_cash.is_none()
+            && self.entries.is_empty()
+    }
+
+    /// Whether orders, money, units or books are other than before.
+    pub(crate) fn changes_the_account(&self) -> bool {
+        !(self.inserts.is_empty()
+            && self.changes.is_empty()
+            && self.transfers.is_empty()
+            && self.flows.is_empty()
+            && self.books.is_empty())
+    }
 }
 
 /// The router's lease was taken by a newer one: it may not write any more.
@@ -98,7 +264,8 @@ impl From<sqlx::Error> for JournalError {
 
 const ORDER_COLUMNS: &str = "id, account_id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
      reserve_price, submitted_by, created_at, updated_at, status, broker_order_id, attempts, filled, filled_notional, \
-     fees, reason, version";
+     fees, reason, version, request, origin, book_id, parent_id, leg, replaces, replaced_by, reason_code, done_by_desk, \
+     triggered";
 
 /// Takes the account over: every router that took it before is fenced off from now on.
 pub(crate) async fn next_epoch(tx: &mut Tx, account: AccountId) -> Result<i64, StorageError> {
@@ -113,10 +280,12 @@ pub(crate) enum Inserted {
     Exists(Box<Order>),
 }
 
-/// An accepted order that is to be made durable.
+/// An accepted order that is to be made durable, with those that come with it.
 pub(crate) struct Intent {
     pub(crate) order: Order,
     pub(crate) reserve_price: Price,
+    /// The orders it brings with it.
+    pub(crate) legs: Vec<NewOrder>,
     /// Its audit row.
     pub(crate) entry: AuditEntry,
 }
@@ -129,15 +298,16 @@ pub(crate) async fn insert(
     intents: &[Intent],
     epoch: i64,
 ) -> Result<Vec<Inserted>, JournalError> {
-    let mut new = 0;
-    for intents in at_once(intents) {
-        new += insert_rows(tx, account, intents, epoch).await?;
-    }
+    let rows: Vec<(&Order, Price)> =
+        intents.iter().map(|intent| (&intent.order, intent.reserve_price)).collect();
+    let new = insert_orders(tx, account, &rows, epoch).await?;
     let mut outcomes = Vec::with_capacity(intents.len());
-    for Intent { order, entry, .. } in intents {
+    let mut legs = Vec::new();
+    for Intent { order, entry, legs: theirs, .. } in intents {
         // Asking which ones are new costs more than inserting them, and hardly ever is one not.
         if new == intents.len() || is_there(tx, order.id).await? {
             tx.record(entry.clone());
+            legs.extend(theirs.iter().map(|leg| (&leg.order, leg.reserve_price)));
             outcomes.push(Inserted::Yes);
             continue;
         }
@@ -146,7 +316,24 @@ pub(crate) async fn insert(
             None => return Err(JournalError::Fenced),
         }
     }
+    if insert_orders(tx, account, &legs, epoch).await? != legs.len() {
+        return Err(JournalError::Fenced);
+    }
     Ok(outcomes)
+}
+
+/// Inserts orders and returns how many of them are new.
+async fn insert_orders(
+    tx: &mut Tx,
+    account: AccountId,
+    orders: &[(&Order, Price)],
+    epoch: i64,
+) -> Result<usize, JournalError> {
+    let mut new = 0;
+    for orders in at_once(orders) {
+        new += insert_rows(tx, account, orders, epoch).await?;
+    }
+    Ok(new)
 }
 
 async fn is_there(tx: &mut Tx, id: OrderId) -> Result<bool, StorageError> {
@@ -161,23 +348,24 @@ async fn is_there(tx: &mut Tx, id: OrderId) -> Result<bool, StorageError> {
 async fn insert_rows(
     tx: &mut Tx,
     account: AccountId,
-    intents: &[Intent],
+    orders: &[(&Order, Price)],
     epoch: i64,
 ) -> Result<usize, StorageError> {
-    const COLUMNS: usize = 12;
+    const COLUMNS: usize = 21;
     let sql = format!(
         "INSERT INTO orders (account_id, id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
-         reserve_price, submitted_by, created_at, updated_at, status, is_open, attempts, filled, filled_notional, fees, \
-         version) \
+         reserve_price, submitted_by, created_at, updated_at, status, request, origin, book_id, parent_id, leg, replaces, \
+         done_by_desk, broker_order_id, strategy, is_open, attempts, filled, filled_notional, fees, version) \
          SELECT $1, v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, \
-         v.column10, v.column11, v.column11, v.column12, 1, 0, '0', '0', '0', 0 FROM (VALUES {}) AS v \
+         v.column10, v.column11, v.column11, v.column12, v.column13, v.column14, v.column15, v.column16, v.column17, \
+         v.column18, v.column19, v.column20, v.column21, 1, 0, '0', '0', '0', 0 FROM (VALUES {}) AS v \
          WHERE EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND router_epoch = $2) \
          ON CONFLICT (account_id, client_order_id) DO NOTHING",
-        placeholders(intents.len(), COLUMNS, 3)
+        placeholders(orders.len(), COLUMNS, 3)
     );
     let mut insert = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string()).bind(epoch);
-    for Intent { order, reserve_price, .. } in intents {
-        let request = &order.request;
+    for (order, reserve_price) in orders {
+        let (request, provenance) = (&order.request, &order.provenance);
         insert = insert
             .bind(order.id.to_string())
             .bind(request.client_order_id.as_str())
@@ -185,15 +373,28 @@ async fn insert_rows(
             .bind(request.side.as_str())
             .bind(request.kind.as_str())
             .bind(request.time_in_force.as_str())
-            .bind(request.quantity.to_string())
+            .bind(order.quantity.to_string())
             .bind(request.limit_price.map(|price| price.to_string()))
             .bind(reserve_price.to_string())
-            .bind(order.submitted_by.as_str())
+            .bind(provenance.submitted_by.as_str())
             .bind(micros(order.created_at))
-            .bind(order.status.as_str());
+            .bind(order.status.as_str())
+            .bind(to_json("order request", request)?)
+            .bind(provenance.origin.as_str())
+            .bind(provenance.book.map(|book| book.to_string()))
+            .bind(provenance.parent.map(|parent| parent.to_string()))
+            .bind(provenance.leg.map(domain::Leg::as_str))
+            .bind(provenance.replaces.map(|replaces| replaces.to_string()))
+            .bind(provenance.done_by_desk.join(","))
+            .bind(order.broker_order_id.as_deref())
+            .bind(request.strategy.as_deref());
     }
     let done = insert.execute(tx.sql()).await?;
     Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+}
+
+fn to_json(what: &'static str, value: &impl serde::Serialize) -> Result<String, StorageError> {
+    serde_json::to_string(value).map_err(|e| StorageError::Unreadable { what, why: e.to_string() })
 }
 
 /// Cuts rows into pieces whose lengths are powers of two, so that there are few different statements and each stays
@@ -217,14 +418,15 @@ fn placeholders(rows: usize, columns: usize, first: usize) -> String {
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
-/// Writes events to the journal and the orders as they are after them.
+/// Writes what one step of a router changes: new orders, events with the orders as they are after them, money that
+/// moved, and the audit rows. All only if the router's lease still holds.
 ///
 /// Events of one order follow each other in `changes`.
 pub(crate) async fn journal(
     tx: &mut Tx,
     account: AccountId,
     epoch: i64,
-    changes: &[Change],
+    batch: &Batch,
 ) -> Result<(), JournalError> {
     let current: i64 = query_scalar("SELECT router_epoch FROM accounts WHERE id = $1")
         .bind(account.to_string())
@@ -233,18 +435,38 @@ pub(crate) async fn journal(
     if current != epoch {
         return Err(JournalError::Fenced);
     }
+    let inserts: Vec<(&Order, Price)> =
+        batch.inserts.iter().map(|new| (&new.order, new.reserve_price)).collect();
+    insert_orders(tx, account, &inserts, epoch).await?;
+    let changes = &batch.changes;
     for changes in at_once(changes) {
         insert_events(tx, changes, epoch).await?;
     }
-    for booked in changes.iter().filter_map(|change| change.booked.as_ref()) {
+    for booked in changes.iter().flat_map(|change| &change.booked).chain(&batch.transfers) {
         insert_fill(tx, booked).await?;
     }
-    let is_last =
-        |nth: usize| !changes[nth + 1..].iter().any(|later| later.order.id == changes[nth].order.id);
-    let orders: Vec<&Order> =
-        (0..changes.len()).filter(|nth| is_last(*nth)).map(|nth| &changes[nth].order).collect();
+    for change in &batch.books {
+        books::write(tx, account, change).await?;
+    }
+    let mut last: FxHashMap<OrderId, &Order> = FxHashMap::default();
+    let mut order_of_change = Vec::new();
+    for change in changes {
+        if last.insert(change.order.id, &change.order).is_none() {
+            order_of_change.push(change.order.id);
+        }
+    }
+    let orders: Vec<&Order> = order_of_change.iter().filter_map(|id| last.get(id).copied()).collect();
     for orders in at_once(&orders) {
         update(tx, orders).await?;
+    }
+    for flow in &batch.flows {
+        insert_flow(tx, account, flow).await?;
+    }
+    if let Some(cash) = batch.opening_cash {
+        set_opening_cash(tx, account, cash).await?;
+    }
+    for entry in &batch.entries {
+        tx.record(entry.clone());
     }
     Ok(())
 }
@@ -262,7 +484,7 @@ async fn insert_events(tx: &mut Tx, changes: &[Change], epoch: i64) -> Result<()
             .bind(change.order.id.to_string())
             .bind(change.order.version.cast_signed())
             .bind(micros(change.at))
-            .bind(change.event.kind())
+            .bind(change.event.kind().as_str())
             .bind(detail)
             .bind(epoch);
     }
@@ -270,15 +492,23 @@ async fn insert_events(tx: &mut Tx, changes: &[Change], epoch: i64) -> Result<()
     Ok(())
 }
 
-async fn insert_fill(tx: &mut Tx, booked: &BookedFill) -> Result<(), StorageError> {
+pub(crate) async fn insert_fill(tx: &mut Tx, booked: &BookedFill) -> Result<(), StorageError> {
+    // A correction may have the id of what it corrects: only fills and transfers are unique by it.
+    let execution_id = match booked.kind {
+        BookingKind::Fill | BookingKind::Transfer => booked.fill.execution_id.clone(),
+        BookingKind::Correction | BookingKind::Bust => format!("{}#{}", booked.fill.execution_id, booked.seq),
+    };
     query(
-        "INSERT INTO fills (account_id, seq, execution_id, order_id, symbol, side, price, quantity, fee, \
-         realised_pnl, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO fills (account_id, seq, kind, execution_id, corrects, order_id, book_id, symbol, side, price, \
+         quantity, fee, realised_pnl, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(booked.account.to_string())
     .bind(booked.seq)
-    .bind(booked.fill.execution_id.as_str())
-    .bind(booked.order.to_string())
+    .bind(booked.kind.as_str())
+    .bind(execution_id)
+    .bind(booked.corrects.as_deref())
+    .bind(booked.order.map(|order| order.to_string()))
+    .bind(booked.book.map(|book| book.to_string()))
     .bind(booked.symbol.as_str())
     .bind(booked.side.as_str())
     .bind(booked.fill.price.to_string())
@@ -291,15 +521,38 @@ async fn insert_fill(tx: &mut Tx, booked: &BookedFill) -> Result<(), StorageErro
     Ok(())
 }
 
+pub(crate) async fn insert_flow(tx: &mut Tx, account: AccountId, flow: &Flow) -> Result<(), StorageError> {
+    query(
+        "INSERT INTO flows (account_id, seq, at, kind, book_id, amount, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(account.to_string())
+    .bind(flow.seq)
+    .bind(micros(flow.at))
+    .bind(flow.kind.as_str())
+    .bind(flow.book.map(|book| book.to_string()))
+    .bind(flow.amount.to_string())
+    .bind(flow.detail.as_str())
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
 async fn update(tx: &mut Tx, orders: &[&Order]) -> Result<(), StorageError> {
     let sql = format!(
         "UPDATE orders SET updated_at = v.column2, status = v.column3, is_open = v.column4, broker_order_id = v.column5, \
          attempts = v.column6, filled = v.column7, filled_notional = v.column8, fees = v.column9, reason = v.column10, \
-         version = v.column11 FROM (VALUES {}) AS v WHERE orders.id = v.column1",
-        placeholders(orders.len(), 11, 1)
+         version = v.column11, quantity = v.column12, replaced_by = v.column13, reason_code = v.column14, \
+         triggered = v.column15, request = COALESCE(v.column16, request) \
+         FROM (VALUES {}) AS v WHERE orders.id = v.column1",
+        placeholders(orders.len(), 16, 1)
     );
     let mut update = query(sqlx::AssertSqlSafe(sql));
     for order in orders {
+        // Only what the broker restated has other terms than it was accepted with.
+        let request = match order.is_restated {
+            true => Some(to_json("order request", &order.request)?),
+            false => None,
+        };
         update = update
             .bind(order.id.to_string())
             .bind(micros(order.updated_at))
@@ -311,7 +564,12 @@ async fn update(tx: &mut Tx, orders: &[&Order]) -> Result<(), StorageError> {
             .bind(order.filled_notional.to_string())
             .bind(order.fees.to_string())
             .bind(order.reason.as_deref())
-            .bind(order.version.cast_signed());
+            .bind(order.version.cast_signed())
+            .bind(order.quantity.to_string())
+            .bind(order.replaced_by.map(|by| by.to_string()))
+            .bind(order.reason_code.map(domain::Reason::as_str))
+            .bind(i64::from(order.is_triggered))
+            .bind(request);
     }
     update.execute(tx.sql()).await?;
     Ok(())
@@ -350,6 +608,35 @@ pub(crate) async fn load(connection: &mut Connection, id: OrderId) -> Result<Opt
     Ok(Some(live))
 }
 
+/// The order of an account that has a client order id, with the executions that are booked on it.
+pub(crate) async fn load_named(
+    connection: &mut Connection,
+    account: AccountId,
+    client_order_id: &str,
+) -> Result<Option<Live>, StorageError> {
+    let order = by_client_id(&mut *connection, account, client_order_id).await?;
+    match order {
+        Some(order) => load(connection, order.id).await,
+        None => Ok(None),
+    }
+}
+
+/// An order and those that came with it.
+pub(crate) async fn load_group(
+    connection: &mut Connection,
+    main: OrderId,
+) -> Result<Vec<Live>, StorageError> {
+    let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE id = $1 OR parent_id = $1 ORDER BY id");
+    let rows = query(sqlx::AssertSqlSafe(sql)).bind(main.to_string()).fetch_all(&mut *connection).await?;
+    let mut group = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut live = read_order(row)?;
+        with_executions(connection, &mut live).await?;
+        group.push(live);
+    }
+    Ok(group)
+}
+
 /// The orders of an account that are not at their end, oldest first.
 pub(crate) async fn load_open(
     connection: &mut Connection,
@@ -357,10 +644,16 @@ pub(crate) async fn load_open(
 ) -> Result<Vec<Live>, StorageError> {
     let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE account_id = $1 AND is_open = 1 ORDER BY id");
     let rows = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string()).fetch_all(&mut *connection).await?;
+    // Not those with something filled: all of it may have been taken back, and must not be booked once more.
+    let executed = "SELECT DISTINCT f.order_id FROM fills f JOIN orders o ON o.id = f.order_id \
+                    WHERE o.account_id = $1 AND o.is_open = 1";
+    let executed: Vec<String> =
+        query_scalar(executed).bind(account.to_string()).fetch_all(&mut *connection).await?;
+    let executed: BTreeSet<String> = executed.into_iter().collect();
     let mut open = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut live = read_order(row)?;
-        if live.order.filled.is_positive() {
+        if executed.contains(&live.order.id.to_string()) {
             with_executions(connection, &mut live).await?;
         }
         open.push(live);
@@ -369,41 +662,203 @@ pub(crate) async fn load_open(
 }
 
 async fn with_executions(connection: &mut Connection, live: &mut Live) -> Result<(), StorageError> {
-    let sql = "SELECT execution_id FROM fills WHERE order_id = $1";
-    let ids: Vec<String> = query_scalar(sql).bind(live.order.id.to_string()).fetch_all(connection).await?;
-    live.executions.extend(ids);
+    let sql = "SELECT kind, execution_id, corrects, price, quantity, fee, at FROM fills WHERE order_id = $1 ORDER BY seq";
+    let rows = query(sql).bind(live.order.id.to_string()).fetch_all(connection).await?;
+    for row in &rows {
+        let kind = BookingKind::read(row.try_get(0)?)?;
+        let corrects: Option<String> = row.try_get(2)?;
+        if let Some(corrected) = corrects {
+            live.executions.remove(&corrected);
+            live.voided.push(corrected);
+        }
+        if matches!(kind, BookingKind::Fill | BookingKind::Correction) {
+            let fill = Fill {
+                execution_id: execution_id(kind, row.try_get(1)?),
+                price: StorageError::parse_column(row, 3, "price")?,
+                quantity: StorageError::parse_column(row, 4, "quantity")?,
+                fee: StorageError::parse_column(row, 5, "fee")?,
+                at: from_micros(row.try_get(6)?),
+            };
+            live.voided.retain(|voided| *voided != fill.execution_id);
+            live.executions.insert(fill.execution_id.clone(), fill);
+        }
+    }
     Ok(())
 }
 
-/// The positions of an account, the number of its fills and the time of the newest: the fold over all of them.
+/// The broker's id of an execution, from what is stored.
+fn execution_id(kind: BookingKind, stored: String) -> String {
+    match kind {
+        BookingKind::Fill | BookingKind::Transfer => stored,
+        BookingKind::Correction | BookingKind::Bust => {
+            stored.rsplit_once('#').map_or(stored.clone(), |(id, _)| id.to_owned())
+        }
+    }
+}
+
+/// What the fills of an account fold to.
+pub(crate) struct Folded {
+    /// The positions of the whole account.
+    pub(crate) positions: BTreeMap<Symbol, Position>,
+    /// The positions of each book, and what its fills did to its money.
+    pub(crate) books: BTreeMap<BookKey, (BTreeMap<Symbol, Position>, Moved)>,
+    /// Number of the last row.
+    pub(crate) last_seq: i64,
+    /// Time of the newest execution.
+    pub(crate) newest: Option<Timestamp>,
+}
+
+/// Whose doing a fill was, as far as limits ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Author {
+    pub(crate) submitted_by: String,
+    pub(crate) strategy: Option<String>,
+}
+
+/// What is done with each fill as it is read; one without an author is one side of a transfer between books.
+pub(crate) type EachFill<'a> = dyn FnMut(BookKey, Option<&Author>, &Symbol, &PositionFill) + Send + 'a;
+
+/// The fold over all fills of an account, each as it stands after corrections.
 pub(crate) async fn fold_fills(
     connection: &mut Connection,
     account: AccountId,
-) -> Result<(BTreeMap<Symbol, Position>, i64, Option<Timestamp>), StorageError> {
-    let mut positions: BTreeMap<Symbol, Position> = BTreeMap::new();
-    let (mut last_seq, mut newest) = (0, None);
+    method: CostMethod,
+    methods: &BTreeMap<BookKey, CostMethod>,
+    each: &mut EachFill<'_>,
+) -> Result<Folded, StorageError> {
+    let mut amended = Amended::load(connection, account, None).await?;
+    let mut folded = Folded { positions: BTreeMap::new(), books: BTreeMap::new(), last_seq: 0, newest: None };
     loop {
-        let sql = "SELECT seq, symbol, side, price, quantity, fee, at FROM fills \
-                   WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT 5000";
-        let rows = query(sql).bind(account.to_string()).bind(last_seq).fetch_all(&mut *connection).await?;
+        let sql = "SELECT f.seq, f.kind, f.execution_id, f.corrects, f.book_id, f.symbol, f.side, f.price, f.quantity, \
+                   f.fee, f.at, o.submitted_by, o.strategy FROM fills f LEFT JOIN orders o ON o.id = f.order_id \
+                   WHERE f.account_id = $1 AND f.seq > $2 ORDER BY f.seq LIMIT 5000";
+        let rows =
+            query(sql).bind(account.to_string()).bind(folded.last_seq).fetch_all(&mut *connection).await?;
         for row in &rows {
-            let symbol: Symbol = StorageError::parse_column(row, 1, "symbol")?;
-            let (price, quantity) = (
-                StorageError::parse_column(row, 3, "price")?,
-                StorageError::parse_column(row, 4, "quantity")?,
-            );
-            positions.entry(symbol).or_default().apply(
-                StorageError::parse_column(row, 2, "side")?,
-                price,
-                quantity,
-                StorageError::parse_column(row, 5, "fee")?,
-            );
-            last_seq = row.try_get(0)?;
-            newest = newest.max(Some(from_micros(row.try_get(6)?)));
+            folded.last_seq = row.try_get(0)?;
+            let read = Booking::read(row)?;
+            if read.kind != BookingKind::Transfer {
+                folded.newest = folded.newest.max(Some(read.fill.at));
+            }
+            let Some(PastFill { book, fill, is_transfer }) = amended.stands(read) else { continue };
+            let symbol: Symbol = StorageError::parse_column(row, 5, "symbol")?;
+            let author = match row.try_get::<Option<String>, _>(11)? {
+                Some(submitted_by) => Some(Author { submitted_by, strategy: row.try_get(12)? }),
+                None => None,
+            };
+            each(book, author.as_ref(), &symbol, &fill);
+            if !is_transfer {
+                let whole = folded.positions.entry(symbol.clone()).or_insert_with(|| Position::new(method));
+                whole.apply(fill.side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
+            }
+            let (positions, moved) = folded.books.entry(book).or_default();
+            moved.cash += fill.cash();
+            moved.fees += fill.fee;
+            let own = methods.get(&book).copied().unwrap_or(method);
+            let own = positions.entry(symbol).or_insert_with(|| Position::new(own));
+            own.apply(fill.side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
         }
         if rows.is_empty() {
-            return Ok((positions, last_seq, newest));
+            return Ok(folded);
         }
+    }
+}
+
+/// Every fill of a symbol on an account as it stands after corrections, oldest first.
+pub(crate) async fn history(
+    connection: &mut Connection,
+    account: AccountId,
+    symbol: &Symbol,
+) -> Result<History, StorageError> {
+    let mut amended = Amended::load(&mut *connection, account, Some(symbol)).await?;
+    let sql = "SELECT seq, kind, execution_id, corrects, book_id, symbol, side, price, quantity, fee, at FROM fills \
+               WHERE account_id = $1 AND symbol = $2 ORDER BY seq";
+    let rows = query(sql).bind(account.to_string()).bind(symbol.as_str()).fetch_all(connection).await?;
+    let mut fills = Vec::with_capacity(rows.len());
+    for row in &rows {
+        fills.extend(amended.stands(Booking::read(row)?));
+    }
+    Ok(History::from_iter([(symbol.clone(), fills)]))
+}
+
+/// A row of the fills.
+struct Booking {
+    kind: BookingKind,
+    corrects: Option<String>,
+    book: BookKey,
+    symbol: Symbol,
+    fill: PositionFill,
+}
+
+impl Booking {
+    /// Reads seq, kind, execution_id, corrects, book_id, symbol, side, price, quantity, fee, at.
+    fn read(row: &Row) -> Result<Self, StorageError> {
+        let kind = BookingKind::read(row.try_get(1)?)?;
+        let book: Option<String> = row.try_get(4)?;
+        Ok(Self {
+            kind,
+            corrects: row.try_get(3)?,
+            book: book.map(|text| StorageError::parse("book id", &text)).transpose()?,
+            symbol: StorageError::parse_column(row, 5, "symbol")?,
+            fill: PositionFill {
+                execution_id: execution_id(kind, row.try_get(2)?),
+                side: StorageError::parse_column(row, 6, "side")?,
+                price: StorageError::parse_column(row, 7, "price")?,
+                quantity: StorageError::parse_column(row, 8, "quantity")?,
+                fee: StorageError::parse_column(row, 9, "fee")?,
+                at: from_micros(row.try_get(10)?),
+            },
+        })
+    }
+}
+
+/// Executions that were corrected, with what stands in their place: there are few.
+#[derive(Default)]
+struct Amended(FxHashMap<String, Vec<Option<PositionFill>>>);
+
+impl Amended {
+    async fn load(
+        connection: &mut Connection,
+        account: AccountId,
+        symbol: Option<&Symbol>,
+    ) -> Result<Self, StorageError> {
+        let sql = "SELECT seq, kind, execution_id, corrects, book_id, symbol, side, price, quantity, fee, at FROM fills \
+                   WHERE account_id = $1 AND corrects IS NOT NULL AND ($2 = '' OR symbol = $2) ORDER BY seq";
+        let rows = query(sql)
+            .bind(account.to_string())
+            .bind(symbol.map_or("", Symbol::as_str))
+            .fetch_all(connection)
+            .await?;
+        let mut amended = Self::default();
+        for row in &rows {
+            let read = Booking::read(row)?;
+            let Some(corrects) = read.corrects else { continue };
+            let changes = amended.0.entry(corrects).or_default();
+            match read.kind {
+                // A correction is a bust and a fill: the pair is one change.
+                BookingKind::Correction => {
+                    if let Some(last) = changes.last_mut() {
+                        *last = Some(read.fill);
+                    }
+                }
+                _ => changes.push(None),
+            }
+        }
+        Ok(amended)
+    }
+
+    /// What of a row counts, in the place of the first execution of its line of corrections.
+    fn stands(&mut self, booking: Booking) -> Option<PastFill> {
+        if matches!(booking.kind, BookingKind::Correction | BookingKind::Bust) {
+            return None;
+        }
+        let mut fill = booking.fill;
+        while let Some(changes) = self.0.get_mut(&fill.execution_id)
+            && !changes.is_empty()
+        {
+            fill = changes.remove(0)?;
+        }
+        Some(PastFill { book: booking.book, fill, is_transfer: booking.kind == BookingKind::Transfer })
     }
 }
 
@@ -477,8 +932,10 @@ pub(crate) async fn fills(
     before: Option<(Timestamp, i64)>,
     limit: usize,
 ) -> Result<Vec<BookedFill>, StorageError> {
-    let sql = "SELECT seq, execution_id, order_id, symbol, side, price, quantity, fee, realised_pnl, at FROM fills \
+    let sql = "SELECT seq, kind, execution_id, corrects, book_id, symbol, side, price, quantity, fee, at, order_id, \
+               realised_pnl FROM fills \
                WHERE account_id = $1 AND ($2 = '' OR symbol = $2) AND ($3 < 0 OR at < $3 OR (at = $3 AND seq < $4)) \
+               AND ($6 = '' OR order_id = $6) AND ($7 = '' OR book_id = $7) \
                ORDER BY at DESC, seq DESC LIMIT $5";
     let (before_at, before_seq) = before.map_or((-1, 0), |(at, seq)| (micros(at), seq));
     let rows = query(sql)
@@ -487,45 +944,58 @@ pub(crate) async fn fills(
         .bind(before_at)
         .bind(before_seq)
         .bind(limit.cast_signed() as i64)
+        .bind(filter.order.map_or(String::new(), |order| order.to_string()))
+        .bind(filter.book.map_or(String::new(), |book| book.to_string()))
         .fetch_all(connection)
         .await?;
     rows.iter()
         .map(|row| {
+            let Booking { kind, corrects, book, symbol, fill } = Booking::read(row)?;
+            let order: Option<String> = row.try_get(11)?;
             Ok(BookedFill {
                 account,
                 seq: row.try_get(0)?,
-                order: StorageError::parse_column(row, 2, "order id")?,
-                symbol: StorageError::parse_column(row, 3, "symbol")?,
-                side: StorageError::parse_column(row, 4, "side")?,
+                kind,
+                order: order.map(|text| StorageError::parse("order id", &text)).transpose()?,
+                book,
+                symbol,
+                side: fill.side,
                 fill: Fill {
-                    execution_id: row.try_get(1)?,
-                    price: StorageError::parse_column(row, 5, "price")?,
-                    quantity: StorageError::parse_column(row, 6, "quantity")?,
-                    fee: StorageError::parse_column(row, 7, "fee")?,
-                    at: from_micros(row.try_get(9)?),
+                    execution_id: fill.execution_id,
+                    price: fill.price,
+                    quantity: fill.quantity,
+                    fee: fill.fee,
+                    at: fill.at,
                 },
-                realised_pnl: StorageError::parse_column(row, 8, "profit")?,
+                corrects,
+                realised_pnl: StorageError::parse_column(row, 12, "profit")?,
             })
         })
         .collect()
 }
 
 fn read_order(row: &Row) -> Result<Live, StorageError> {
-    let limit_price: Option<String> = row.try_get(8)?;
-    let order = Order {
-        id: StorageError::parse_column(row, 0, "order id")?,
-        account: StorageError::parse_column(row, 1, "account id")?,
-        request: OrderRequest {
-            client_order_id: row.try_get(2)?,
-            symbol: StorageError::parse_column(row, 3, "symbol")?,
-            side: StorageError::parse_column(row, 4, "side")?,
-            kind: StorageError::parse_column(row, 5, "order type")?,
-            time_in_force: StorageError::parse_column(row, 6, "time in force")?,
-            quantity: StorageError::parse_column(row, 7, "quantity")?,
-            limit_price: limit_price.map(|text| StorageError::parse("limit price", &text)).transpose()?,
-        },
+    let quantity: Quantity = StorageError::parse_column(row, 7, "quantity")?;
+    let request: Option<String> = row.try_get(21)?;
+    let request = match request {
+        Some(text) => serde_json::from_str(&text)
+            .map_err(|e| StorageError::Unreadable { what: "order request", why: e.to_string() })?,
+        None => read_plain_request(row, quantity)?,
+    };
+    let done_by_desk: String = row.try_get(29)?;
+    let provenance = Provenance {
         submitted_by: row.try_get(10)?,
-        created_at: from_micros(row.try_get(11)?),
+        origin: StorageError::parse_column(row, 22, "origin")?,
+        book: parse_optional(row, 23, "book id")?,
+        parent: parse_optional(row, 24, "order id")?,
+        leg: parse_optional(row, 25, "leg")?,
+        replaces: parse_optional(row, 26, "order id")?,
+        done_by_desk: done_by_desk.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect(),
+    };
+    let created_at = from_micros(row.try_get(11)?);
+    let (id, account) =
+        (StorageError::parse_column(row, 0, "order id")?, StorageError::parse_column(row, 1, "account id")?);
+    let order = Order {
         updated_at: from_micros(row.try_get(12)?),
         status: StorageError::parse_column(row, 13, "order status")?,
         broker_order_id: row.try_get(14)?,
@@ -534,9 +1004,60 @@ fn read_order(row: &Row) -> Result<Live, StorageError> {
         filled_notional: StorageError::parse_column(row, 17, "filled notional")?,
         fees: StorageError::parse_column(row, 18, "fees")?,
         reason: row.try_get(19)?,
+        reason_code: parse_optional(row, 28, "reason")?,
+        replaced_by: parse_optional(row, 27, "order id")?,
+        is_triggered: row.try_get::<i64, _>(30)? != 0,
         version: row.try_get::<i64, _>(20)?.cast_unsigned(),
+        ..Order::accepted(id, account, request, quantity, provenance, created_at)
     };
     Ok(Live::new(order, StorageError::parse_column(row, 9, "reserve price")?))
+}
+
+/// The request of an order from before there were other columns for it.
+fn read_plain_request(row: &Row, quantity: Quantity) -> Result<OrderRequest, StorageError> {
+    let limit_price: Option<Price> = parse_optional(row, 8, "limit price")?;
+    let request = OrderRequest::simple(
+        row.try_get::<String, _>(2)?,
+        StorageError::parse_column(row, 3, "symbol")?,
+        StorageError::parse_column(row, 4, "side")?,
+        quantity,
+        limit_price,
+        StorageError::parse_column(row, 6, "time in force")?,
+    );
+    Ok(OrderRequest { size: Size::Quantity(quantity), class: OrderClass::Simple, ..request })
+}
+
+fn parse_optional<T: std::str::FromStr>(
+    row: &Row,
+    column: usize,
+    what: &'static str,
+) -> Result<Option<T>, StorageError>
+where
+    T::Err: std::fmt::Display,
+{
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| StorageError::parse(what, &text)).transpose()
+}
+
+/// The flows of an account, oldest first.
+pub(crate) async fn flows(
+    connection: &mut Connection,
+    account: AccountId,
+) -> Result<Vec<Flow>, StorageError> {
+    let sql = "SELECT seq, at, kind, book_id, amount, detail FROM flows WHERE account_id = $1 ORDER BY seq";
+    let rows = query(sql).bind(account.to_string()).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Flow {
+                seq: row.try_get(0)?,
+                at: from_micros(row.try_get(1)?),
+                kind: FlowKind::read(row.try_get(2)?)?,
+                book: parse_optional(row, 3, "book id")?,
+                amount: StorageError::parse_column(row, 4, "amount")?,
+                detail: row.try_get(5)?,
+            })
+        })
+        .collect()
 }
 
 /// What the account had in cash before its first fill; `None` until the broker told it.

@@ -1,55 +1,53 @@
 //! The paper venue: a broker of its own, with its own durable book, filling orders against the live market.
 //!
-//! It is reached through [`Broker`] like any other, and knows nothing of the desk. One task owns its book: it takes
-//! what came in (orders, cancels, quotes, trades), matches, commits, and only then answers and tells its streams. So
-//! what it told is on its disk.
-//!
-//! How it fills is said in [`matching`].
+//! It is reached through [`Broker`] like any other, and knows nothing of the desk. What it does with orders, market and
+//! time is in [`exchange`], which is pure. One task gives it what came in, commits the rows that come out, and only then
+//! answers and tells its streams. So what it told is on its disk. What it does wrong on request is in [`misbehave`].
 
-mod matching;
+mod account;
+mod auction;
+mod book;
+mod calendar;
+pub(crate) mod exchange;
+mod misbehave;
+mod order;
+pub(crate) mod random;
+pub(crate) mod settings;
 mod store;
 
-use std::collections::HashMap;
+#[cfg(test)]
+mod drills;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{
-    AccountId, Clock, Decimal, Fill, Money, Order, OrderEvent, Quantity, Side, Symbol, TimeInForce, Timestamp,
-};
+use domain::{AccountId, Clock, Money, Order, Origin, Price, Quantity, Reason, Symbol, Timestamp};
 use market::{Market, MarketEvent};
-use rustc_hash::FxHashMap;
 use storage::{Database, StorageError, Tx};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use self::matching::{Match, Matcher, Resting};
-use self::store::{Rows, VenueStatus, WriteError};
+pub(crate) use self::book::View;
+pub use self::calendar::{Calendar, Hours};
+pub use self::exchange::NoSuchExecution;
+#[allow(unused_imports, reason = "who has no file stores the rows elsewhere")]
+pub(crate) use self::exchange::{Batch, Exchange, Rows, Stored};
+pub(crate) use self::misbehave::{Asked, Fate, Mischief};
+pub use self::settings::{Class, Fees, Latency, Misbehave, PaperSettings, Rules, Short, Slippage};
 use crate::broker::{
-    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, SubmitFailure,
+    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, Profile,
+    Refusal, SubmitFailure,
 };
-
-/// How the venue behaves.
-#[derive(Clone, Debug)]
-pub struct PaperSettings {
-    /// What it takes of every fill, in basis points of the notional.
-    pub fee_bps: Decimal,
-    /// How long the desk waits before it believes that the venue does not have an order.
-    pub settle_window: Duration,
-}
-
-impl Default for PaperSettings {
-    fn default() -> Self {
-        Self { fee_bps: Decimal::from(10), settle_window: Duration::from_secs(2) }
-    }
-}
 
 /// The paper venue. Cheap to clone.
 #[derive(Clone)]
 pub struct PaperVenue {
     db: Database,
-    settings: PaperSettings,
+    profile: Arc<Profile>,
+    answer_within: Duration,
     requests: mpsc::Sender<Request>,
 }
 
@@ -59,8 +57,8 @@ const WAITING: usize = 4_096;
 const BATCH: usize = 256;
 /// Events that a reader of a stream may be behind before the stream is cut.
 const STREAM: usize = 4_096;
-/// How often orders for the day are looked at.
-const DAY_CHECK: Duration = Duration::from_secs(1);
+/// How long the venue goes without looking at the clock.
+const TICK: Duration = Duration::from_secs(1);
 
 impl PaperVenue {
     /// Opens the venue on a SQLite file of its own. It trades until `stop`.
@@ -75,18 +73,22 @@ impl PaperVenue {
         stop: &CancellationToken,
     ) -> Result<Self, StorageError> {
         let db = Database::open_file(path, &sqlx::migrate!("./venue")).await?;
-        let state = State::load(&db, market).await?;
+        let profile = Arc::new(settings.profile());
+        let answer_within = settings.answer_within;
         let (requests, inbox) = mpsc::channel(WAITING);
-        let floor = Floor {
+        let mut floor = Floor {
             db: db.clone(),
-            settings: settings.clone(),
             clock,
             market: market.clone(),
-            state,
-            streams: HashMap::new(),
+            exchange: Exchange::new(settings.clone(), settings.seed),
+            mischief: Mischief::new(settings.misbehave.clone(), settings.seed),
+            settings,
+            streams: BTreeMap::new(),
+            hanging: Hanging::default(),
         };
+        floor.load().await?;
         tokio::spawn(floor.run(inbox, market.subscribe(), stop.clone()));
-        Ok(Self { db, settings, requests })
+        Ok(Self { db, profile, answer_within, requests })
     }
 
     /// Opens an account with cash. One that exists is left as it is.
@@ -94,15 +96,7 @@ impl PaperVenue {
     /// # Errors
     /// It could not be stored.
     pub async fn open_account(&self, account: AccountId, cash: Money) -> Result<(), StorageError> {
-        self.db
-            .write(move |tx: &mut Tx| Box::pin(async move { store::open_account(tx, account, cash).await }))
-            .await?;
-        let (done, opened) = oneshot::channel();
-        self.requests
-            .send(Request::Opened { account, cash, done })
-            .await
-            .map_err(|_| StorageError::Abandoned)?;
-        opened.await.map_err(|_| StorageError::Abandoned)
+        self.have_done(|done| Request::Open { account, cash, done }).await
     }
 
     /// One account of the venue, as a broker.
@@ -110,109 +104,280 @@ impl PaperVenue {
         Arc::new(PaperAccount { venue: self.clone(), account })
     }
 
+    /// From now on the venue behaves like this. What hung is done when it no longer hangs.
+    ///
+    /// # Errors
+    /// The venue has stopped.
+    pub async fn misbehave(&self, how: Misbehave) -> Result<(), StorageError> {
+        self.have_done(|done| Request::Misbehave { how, done }).await
+    }
+
+    /// Halts trading in a symbol, or lets it go on. A halt outlives a restart.
+    ///
+    /// # Errors
+    /// It could not be stored.
+    pub async fn halt(&self, symbol: Symbol, halted: bool) -> Result<(), StorageError> {
+        self.have_done(|done| Request::Halt { symbol, halted, done }).await
+    }
+
+    /// Takes an execution back, as an exchange does with an obvious error.
+    ///
+    /// # Errors
+    /// There is none with this id, or it could not be stored.
+    pub async fn bust(&self, account: AccountId, execution_id: &str) -> Result<(), AmendFailure> {
+        self.amend(account, execution_id, None).await
+    }
+
+    /// Corrects price and quantity of an execution.
+    ///
+    /// # Errors
+    /// There is none with this id, or it could not be stored.
+    pub async fn correct(
+        &self,
+        account: AccountId,
+        execution_id: &str,
+        price: Price,
+        quantity: Quantity,
+    ) -> Result<(), AmendFailure> {
+        self.amend(account, execution_id, Some((price, quantity))).await
+    }
+
     /// Closes the venue's file, after what is waiting to be written. Stop it first.
     pub async fn close(&self) {
         self.db.close().await;
     }
+
+    async fn amend(
+        &self,
+        account: AccountId,
+        execution_id: &str,
+        by: Option<(Price, Quantity)>,
+    ) -> Result<(), AmendFailure> {
+        let execution_id = execution_id.to_owned();
+        let (done, answer) = oneshot::channel();
+        let request = Request::Amend { account, execution_id, by, done };
+        self.requests.send(request).await.map_err(|_| StorageError::Abandoned)?;
+        answer.await.unwrap_or(Err(AmendFailure::Storage(StorageError::Abandoned)))
+    }
+
+    /// Has something done by the venue that nothing can come in the way of.
+    async fn have_done(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<(), StorageError>>) -> Request,
+    ) -> Result<(), StorageError> {
+        let (done, answer) = oneshot::channel();
+        self.requests.send(request(done)).await.map_err(|_| StorageError::Abandoned)?;
+        answer.await.unwrap_or(Err(StorageError::Abandoned))
+    }
 }
 
+/// Why an execution was not corrected or taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum AmendFailure {
+    /// There is none with this id, or it was taken back before.
+    #[error(transparent)]
+    NoSuchExecution(#[from] NoSuchExecution),
+    /// The venue's file failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What the venue is asked for. Those of the first kind come from the desk, and misbehaviour befalls them.
 enum Request {
-    Opened { account: AccountId, cash: Money, done: oneshot::Sender<()> },
-    Submit { order: Box<Order>, reply: oneshot::Sender<Result<String, SubmitFailure>> },
-    Cancel { account: AccountId, client_order_id: String, reply: oneshot::Sender<Result<(), CancelFailure>> },
-    Stream { account: AccountId, events: mpsc::Sender<BrokerEvent>, opened: oneshot::Sender<()> },
+    Submit {
+        order: Box<Order>,
+        reply: Reply<SubmitFailure, String>,
+    },
+    Replace {
+        order: Box<Order>,
+        by: Box<Order>,
+        reply: Reply<SubmitFailure, String>,
+    },
+    Cancel {
+        account: AccountId,
+        client_order_id: String,
+        reply: Reply<CancelFailure, ()>,
+    },
+    /// May a question be asked now? The answer is the moment before which an order must be placed to be seen.
+    Ask {
+        reply: Reply<BrokerUnreachable, Timestamp>,
+    },
+    Stream {
+        account: AccountId,
+        events: mpsc::Sender<BrokerEvent>,
+        reply: Reply<BrokerUnreachable, ()>,
+    },
+
+    Open {
+        account: AccountId,
+        cash: Money,
+        done: Reply<StorageError, ()>,
+    },
+    Halt {
+        symbol: Symbol,
+        halted: bool,
+        done: Reply<StorageError, ()>,
+    },
+    Misbehave {
+        how: Misbehave,
+        done: Reply<StorageError, ()>,
+    },
+    Amend {
+        account: AccountId,
+        execution_id: String,
+        by: Option<(Price, Quantity)>,
+        done: Reply<AmendFailure, ()>,
+    },
+}
+
+type Reply<E, T> = oneshot::Sender<Result<T, E>>;
+
+impl Request {
+    /// What of the desk's requests it is; `None` is not from the desk.
+    fn asked(&self) -> Option<Asked> {
+        match self {
+            Self::Submit { .. } => Some(Asked::Submit),
+            Self::Replace { .. } | Self::Cancel { .. } => Some(Asked::Change),
+            Self::Ask { .. } | Self::Stream { .. } => Some(Asked::Question),
+            Self::Open { .. } | Self::Halt { .. } | Self::Misbehave { .. } | Self::Amend { .. } => None,
+        }
+    }
+
+    /// Answers that nobody is there.
+    fn refuse_dead(self) {
+        let text = || "the paper venue is down: connection refused".to_owned();
+        match self {
+            Self::Submit { reply, .. } | Self::Replace { reply, .. } => {
+                let _ = reply.send(Err(SubmitFailure::NotReached(text())));
+            }
+            Self::Cancel { reply, .. } => {
+                let _ = reply.send(Err(CancelFailure::Unreachable(text())));
+            }
+            Self::Ask { reply } => {
+                let _ = reply.send(Err(BrokerUnreachable(text())));
+            }
+            Self::Stream { reply, .. } => {
+                let _ = reply.send(Err(BrokerUnreachable(text())));
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers that it is not done: too many requests, or the venue is out of order.
+    fn refuse(self, reason: Reason) {
+        let text = if reason == Reason::RateLimited { "429 too many requests" } else { "503 unavailable" };
+        match self {
+            Self::Submit { reply, .. } | Self::Replace { reply, .. } => {
+                let failure = match reason {
+                    Reason::RateLimited => SubmitFailure::Refused(Refusal::new(reason, text)),
+                    // Whoever gets such an answer cannot know whether the order was taken.
+                    _ => SubmitFailure::Lost(text.to_owned()),
+                };
+                let _ = reply.send(Err(failure));
+            }
+            Self::Cancel { reply, .. } => {
+                let failure = match reason {
+                    Reason::RateLimited => CancelFailure::Refused(Refusal::new(reason, text)),
+                    _ => CancelFailure::Unreachable(text.to_owned()),
+                };
+                let _ = reply.send(Err(failure));
+            }
+            Self::Ask { reply } => {
+                let _ = reply.send(Err(BrokerUnreachable(text.to_owned())));
+            }
+            Self::Stream { reply, .. } => {
+                let _ = reply.send(Err(BrokerUnreachable(text.to_owned())));
+            }
+            _ => {}
+        }
+    }
 }
 
 enum Input {
     Request(Request),
     Market(MarketEvent),
-    DayCheck,
+    Tick,
 }
 
-/// What is told once the commit stands.
-enum Told {
-    Submitted(oneshot::Sender<Result<String, SubmitFailure>>, Result<String, SubmitFailure>),
-    Canceled(oneshot::Sender<Result<(), CancelFailure>>, Result<(), CancelFailure>),
-    Event(AccountId, BrokerEvent),
+/// An answer that is given once the commit stands.
+enum Answer {
+    Submitted(Reply<SubmitFailure, String>, Result<String, SubmitFailure>),
+    Canceled(Reply<CancelFailure, ()>, Result<(), CancelFailure>),
+    Asked(Reply<BrokerUnreachable, Timestamp>, Timestamp),
+    Streaming(Reply<BrokerUnreachable, ()>),
+    Done(Reply<StorageError, ()>),
+    Amended(Reply<AmendFailure, ()>, Result<(), AmendFailure>),
 }
 
-/// What the venue has in memory of its book.
-struct State {
-    matcher: Matcher,
-    accounts: FxHashMap<AccountId, Holdings>,
-    next_seq: i64,
+impl Answer {
+    fn give(self) {
+        // Who asked may have given up by now.
+        match self {
+            Self::Submitted(reply, answer) => drop(reply.send(answer)),
+            Self::Canceled(reply, answer) => drop(reply.send(answer)),
+            Self::Asked(reply, at) => drop(reply.send(Ok(at))),
+            Self::Streaming(reply) => drop(reply.send(Ok(()))),
+            Self::Done(reply) => drop(reply.send(Ok(()))),
+            Self::Amended(reply, answer) => drop(reply.send(answer)),
+        }
+    }
+
+    /// Says that nothing of it was stored.
+    fn fail(self, why: &str) {
+        match self {
+            Self::Submitted(reply, _) => drop(reply.send(Err(SubmitFailure::Lost(why.to_owned())))),
+            Self::Canceled(reply, _) => drop(reply.send(Err(CancelFailure::Unreachable(why.to_owned())))),
+            Self::Asked(reply, _) => drop(reply.send(Err(BrokerUnreachable(why.to_owned())))),
+            Self::Streaming(reply) => drop(reply.send(Err(BrokerUnreachable(why.to_owned())))),
+            Self::Done(reply) => drop(reply.send(Err(StorageError::Abandoned))),
+            Self::Amended(reply, _) => drop(reply.send(Err(StorageError::Abandoned.into()))),
+        }
+    }
 }
 
+/// What waits until the venue no longer hangs.
 #[derive(Default)]
-struct Holdings {
-    cash: Money,
-    positions: FxHashMap<Symbol, Quantity>,
-    /// What open buy orders may still cost, without fees.
-    buying: Money,
-    /// Units that open sell orders may still deliver.
-    selling: FxHashMap<Symbol, Quantity>,
+struct Hanging {
+    requests: Vec<Request>,
+    answers: Vec<Answer>,
 }
 
-impl Holdings {
-    /// Holds back what a quantity of an order needs.
-    fn hold(&mut self, order: &Resting, quantity: Quantity) {
-        match order.side {
-            Side::Buy => self.buying += order.reserve_price * quantity,
-            Side::Sell => *self.selling.entry(order.symbol.clone()).or_default() += quantity,
-        }
-    }
-
-    /// Gives it back.
-    fn release(&mut self, order: &Resting, quantity: Quantity) {
-        self.hold(order, -quantity);
-    }
-}
-
-impl State {
-    async fn load(db: &Database, market: &Market) -> Result<Self, StorageError> {
-        let mut connection = db.read().await?;
-        let mut matcher = Matcher::default();
-        for symbol in market.symbols() {
-            if let Some(quote) = market.quote(&symbol) {
-                matcher.quote(&quote);
-            }
-        }
-        for resting in store::open_orders(&mut connection).await? {
-            matcher.restore(resting);
-        }
-        let mut accounts: FxHashMap<AccountId, Holdings> = FxHashMap::default();
-        for (account, cash) in store::accounts(&mut connection).await? {
-            accounts.insert(account, Holdings { cash, ..Holdings::default() });
-        }
-        for (account, symbol, quantity) in store::positions(&mut connection).await? {
-            accounts.entry(account).or_default().positions.insert(symbol, quantity);
-        }
-        for order in matcher.orders() {
-            accounts.entry(order.account).or_default().hold(order, order.leaves());
-        }
-        let next_seq = store::last_seq(&mut connection).await? + 1;
-        Ok(Self { matcher, accounts, next_seq })
-    }
-}
-
-/// The task that owns the book.
+/// The task that owns the exchange.
 struct Floor {
     db: Database,
     settings: PaperSettings,
     clock: Arc<dyn Clock>,
     market: Market,
-    state: State,
-    streams: HashMap<AccountId, Vec<mpsc::Sender<BrokerEvent>>>,
+    exchange: Exchange,
+    mischief: Mischief,
+    streams: BTreeMap<AccountId, Vec<mpsc::Sender<BrokerEvent>>>,
+    hanging: Hanging,
 }
 
 impl Floor {
+    /// Takes up the book as it is on the disk, and the market as it is now.
+    async fn load(&mut self) -> Result<(), StorageError> {
+        let stored = store::load(&mut *self.db.read().await?).await?;
+        let now = self.clock.now();
+        self.exchange = Exchange::restore(self.settings.clone(), self.settings.seed, &stored, now);
+        for symbol in self.market.symbols() {
+            let mut view = View::blank(symbol.clone());
+            if let Some(quote) = self.market.quote(&symbol) {
+                view.show(&quote);
+            }
+            view.last = self.market.last_price(&symbol);
+            self.exchange.see(view);
+            self.exchange.extend_listing(self.market.instrument(&symbol));
+        }
+        Ok(())
+    }
+
     async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Request>,
         mut tape: broadcast::Receiver<MarketEvent>,
         stop: CancellationToken,
     ) {
-        let mut day_check = tokio::time::interval(DAY_CHECK);
         loop {
             let first = tokio::select! {
                 () = stop.cancelled() => return,
@@ -223,7 +388,7 @@ impl Floor {
                     Err(broadcast::error::RecvError::Lagged(_)) => continue,
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
-                _ = day_check.tick() => Input::DayCheck,
+                () = tokio::time::sleep(self.wait()) => Input::Tick,
             };
             let mut inputs = vec![first];
             while inputs.len() < BATCH {
@@ -239,255 +404,184 @@ impl Floor {
         }
     }
 
-    /// Matches what came in, commits, tells.
+    /// How long nothing happens by itself.
+    fn wait(&self) -> Duration {
+        let next = self.exchange.next_at().into_iter().chain(self.mischief.next_at()).min();
+        let wait = next.map(|next| next.duration_since(self.clock.now()));
+        let wait = wait.map_or(TICK, |wait| Duration::try_from(wait).unwrap_or_default());
+        wait.clamp(Duration::from_millis(1), TICK)
+    }
+
+    /// Does what came in, commits, answers and tells.
     async fn work(&mut self, inputs: Vec<Input>) {
         let now = self.clock.now();
-        let mut rows = Rows::default();
-        let mut told = Vec::new();
+        let mut answers = Vec::new();
         for input in inputs {
             match input {
-                Input::Request(request) => self.take(&mut rows, &mut told, request, now).await,
-                Input::Market(MarketEvent::Quote(quote)) => {
-                    let matches = self.state.matcher.quote(&quote);
-                    self.book(&mut rows, &mut told, matches, now);
-                }
-                Input::Market(MarketEvent::Trade(trade)) => {
-                    let matches = self.state.matcher.trade(&trade);
-                    self.book(&mut rows, &mut told, matches, now);
-                }
+                Input::Request(request) => self.meet(&mut answers, request, now).await,
+                Input::Market(MarketEvent::Quote(quote)) => self.exchange.quote(&quote, now),
+                Input::Market(MarketEvent::Trade(trade)) => self.exchange.trade(&trade, now),
                 Input::Market(_) => {}
-                Input::DayCheck => self.end_of_day(&mut rows, &mut told, now),
+                Input::Tick => self.exchange.clock(now),
             }
         }
-        if rows.is_empty() {
-            self.tell(told);
-            return;
+        let Batch { rows, told } = self.exchange.drain();
+        if !rows.is_empty() {
+            let stored =
+                self.db.write(move |tx: &mut Tx| Box::pin(async move { store::write(tx, &rows).await }));
+            if let Err(error) = stored.await {
+                self.undo(answers, &error).await;
+                return;
+            }
+            self.exchange.forget_ended();
         }
-        let written = self.db.write(move |tx: &mut Tx| Box::pin(async move { rows.write(tx).await })).await;
-        match written {
-            Ok(()) => self.tell(told),
-            Err(error) => self.undo(told, &error).await,
+        for (account, event) in told {
+            self.mischief.tell(account, event, now);
+        }
+        answers.into_iter().for_each(Answer::give);
+        self.tell(now);
+    }
+
+    /// A request comes in: what becomes of it depends on how the venue behaves.
+    async fn meet(&mut self, answers: &mut Vec<Answer>, request: Request, now: Timestamp) {
+        let fate = request.asked().map_or(Fate::Answer, |asked| self.mischief.fate(asked));
+        match fate {
+            Fate::Dead => request.refuse_dead(),
+            Fate::RateLimited => request.refuse(Reason::RateLimited),
+            Fate::Unavailable => request.refuse(Reason::Unavailable),
+            Fate::HangBefore => self.hanging.requests.push(request),
+            Fate::HangAfter => {
+                let mut hanging = Vec::new();
+                self.act(&mut hanging, request, false, now).await;
+                self.hanging.answers.append(&mut hanging);
+            }
+            // Dropped, the answer is lost.
+            Fate::LoseAnswer => self.act(&mut Vec::new(), request, false, now).await,
+            Fate::Lie => self.act(answers, request, true, now).await,
+            Fate::Answer => self.act(answers, request, false, now).await,
         }
     }
 
-    async fn take(&mut self, rows: &mut Rows, told: &mut Vec<Told>, request: Request, now: Timestamp) {
-        match request {
-            Request::Opened { account, cash, done } => {
-                self.state.accounts.entry(account).or_insert(Holdings { cash, ..Holdings::default() });
-                let _ = done.send(());
-            }
-            Request::Stream { account, events, opened } => {
-                self.streams.entry(account).or_default().push(events);
-                let _ = opened.send(());
-            }
+    async fn act(&mut self, answers: &mut Vec<Answer>, request: Request, lie: bool, now: Timestamp) {
+        let answer = match request {
             Request::Submit { order, reply } => {
-                let answer = self.submit(rows, told, &order, now).await;
-                told.push(Told::Submitted(reply, answer));
+                let answer = match self.is_new(&order).await {
+                    Ok(()) if lie => self.exchange.pretend(&order, now),
+                    Ok(()) => self.exchange.submit(&order, now),
+                    Err(failure) => Err(failure),
+                };
+                Answer::Submitted(reply, answer)
+            }
+            Request::Replace { order, by, reply } => {
+                let answer = match self.is_new(&by).await {
+                    Ok(()) => self.exchange.replace(&order, &by, now),
+                    Err(failure) => Err(failure),
+                };
+                Answer::Submitted(reply, answer)
             }
             Request::Cancel { account, client_order_id, reply } => {
-                let answer = match self.state.matcher.remove(account, &client_order_id) {
-                    Some(resting) => {
-                        self.end(rows, told, &resting, VenueStatus::Canceled);
-                        Ok(())
-                    }
-                    None => Err(CancelFailure::Refused("the venue has no such open order".into())),
-                };
-                told.push(Told::Canceled(reply, answer));
+                Answer::Canceled(reply, self.exchange.cancel(account, &client_order_id, now))
             }
-        }
-    }
-
-    async fn submit(
-        &mut self,
-        rows: &mut Rows,
-        told: &mut Vec<Told>,
-        order: &Order,
-        now: Timestamp,
-    ) -> Result<String, SubmitFailure> {
-        let client_order_id = order.id.to_string();
-        match self.is_known(rows, order.account, &client_order_id).await {
-            Ok(false) => {}
-            Ok(true) => return Err(SubmitFailure::Refused("client_order_id must be unique".into())),
-            Err(error) => return Err(SubmitFailure::NotReached(error.to_string())),
-        }
-        self.check(order).map_err(SubmitFailure::Refused)?;
-        let seq = self.state.next_seq;
-        self.state.next_seq += 1;
-        let id = format!("P-{seq}");
-        let request = &order.request;
-        let resting = Resting {
-            id: id.clone(),
-            seq,
-            account: order.account,
-            client_order_id,
-            symbol: request.symbol.clone(),
-            side: request.side,
-            kind: request.kind,
-            time_in_force: request.time_in_force,
-            quantity: request.quantity,
-            limit_price: request.limit_price,
-            reserve_price: request
-                .limit_price
-                .or(self.state.matcher.ask(&request.symbol))
-                .unwrap_or_default(),
-            filled: Quantity::ZERO,
-            queue_ahead: Quantity::ZERO,
-            placed_at: now,
+            Request::Ask { reply } => {
+                // Without a lag nothing is hidden, not even what was placed before the clock was set back.
+                let lag = self.mischief.settings().listing_lag;
+                Answer::Asked(reply, if lag.is_zero() { Timestamp::MAX } else { now - lag })
+            }
+            Request::Stream { account, events, reply } => {
+                self.streams.entry(account).or_default().push(events);
+                Answer::Streaming(reply)
+            }
+            Request::Open { account, cash, done } => {
+                self.exchange.open_account(account, cash);
+                Answer::Done(done)
+            }
+            Request::Halt { symbol, halted, done } => {
+                self.exchange.halt(&symbol, halted, now);
+                Answer::Done(done)
+            }
+            Request::Misbehave { how, done } => {
+                Box::pin(self.behave(answers, how, now)).await;
+                Answer::Done(done)
+            }
+            Request::Amend { account, execution_id, by, done } => {
+                Answer::Amended(done, self.amend(account, &execution_id, by, now).await)
+            }
         };
-        let acknowledged = OrderEvent::Acknowledged { broker_order_id: id.clone() };
-        told.push(event(&resting, acknowledged));
-        self.state.accounts.entry(resting.account).or_default().hold(&resting, resting.quantity);
-        let matches = self.state.matcher.place(resting, rows);
-        self.book(rows, told, matches, now);
-        Ok(id)
+        answers.push(answer);
     }
 
-    async fn is_known(
-        &self,
-        rows: &Rows,
+    /// The exchange knows open orders only; the disk knows them all.
+    async fn is_new(&mut self, order: &Order) -> Result<(), SubmitFailure> {
+        let symbol = &order.request.symbol;
+        if !self.exchange.is_listed(symbol) {
+            self.exchange.extend_listing(self.market.instrument(symbol));
+        }
+        let client_order_id = order.id.to_string();
+        if self.exchange.remembers(order.account, &client_order_id) {
+            return Err(SubmitFailure::Exists);
+        }
+        let lost = |error: StorageError| SubmitFailure::NotReached(error.to_string());
+        let mut connection = self.db.read().await.map_err(lost)?;
+        match store::exists(&mut connection, order.account, &client_order_id).await.map_err(lost)? {
+            true => Err(SubmitFailure::Exists),
+            false => Ok(()),
+        }
+    }
+
+    async fn amend(
+        &mut self,
         account: AccountId,
-        client_order_id: &str,
-    ) -> Result<bool, StorageError> {
-        if rows.has(account, client_order_id) {
-            return Ok(true);
-        }
-        store::exists(&mut *self.db.read().await?, account, client_order_id).await
-    }
-
-    /// Whether the venue takes an order: it trusts nobody's checks but its own.
-    fn check(&self, order: &Order) -> Result<(), String> {
-        let request = &order.request;
-        let holdings = self.state.accounts.get(&order.account).ok_or("the venue has no such account")?;
-        if self.market.instrument(&request.symbol).is_none() {
-            return Err(format!("{} is not traded here", request.symbol));
-        }
-        if !request.quantity.is_positive() || request.limit_price.is_some_and(|price| !price.is_positive()) {
-            return Err("quantity and price must be above zero".into());
-        }
-        match request.side {
-            Side::Sell => {
-                let held = holdings.positions.get(&request.symbol).copied().unwrap_or_default();
-                let free = held - holdings.selling.get(&request.symbol).copied().unwrap_or_default();
-                if request.quantity > free {
-                    return Err(format!("insufficient quantity: {free} available"));
-                }
-            }
-            Side::Buy => {
-                let ask = self.state.matcher.ask(&request.symbol);
-                let price = request.limit_price.or(ask).unwrap_or_default();
-                let cost = self.with_fee(price * request.quantity);
-                let free = holdings.cash - self.with_fee(holdings.buying);
-                if cost > free {
-                    return Err(format!("insufficient buying power: {} available", free.0.round_dp(2)));
-                }
-            }
+        execution_id: &str,
+        by: Option<(Price, Quantity)>,
+        now: Timestamp,
+    ) -> Result<(), AmendFailure> {
+        let seq = order::order_of(execution_id).ok_or(NoSuchExecution)?;
+        let stored = store::find_by_seq(&mut *self.db.read().await?, seq).await?;
+        // Without effect when the exchange has it, and knows it better.
+        stored.into_iter().for_each(|order| self.exchange.recall(order));
+        match by {
+            Some((price, quantity)) => self.exchange.correct(account, execution_id, price, quantity, now)?,
+            None => self.exchange.bust(account, execution_id, now)?,
         }
         Ok(())
     }
 
-    fn with_fee(&self, notional: Money) -> Money {
-        Money(notional.0 + self.fee(notional).0)
-    }
-
-    fn fee(&self, notional: Money) -> Money {
-        Money((notional.0 * self.settings.fee_bps / Decimal::from(10_000)).round_dp(8))
-    }
-
-    /// Books matches into the accounts.
-    fn book(&mut self, rows: &mut Rows, told: &mut Vec<Told>, matches: Vec<Match>, now: Timestamp) {
-        for Match { order, price, quantity, number } in matches {
-            let notional = price * quantity;
-            let fill = Fill {
-                execution_id: format!("{}-{number}", order.id),
-                price,
-                quantity,
-                fee: self.fee(notional),
-                at: now,
-            };
-            let holdings = self.state.accounts.entry(order.account).or_default();
-            holdings.release(&order, quantity);
-            let position = holdings.positions.entry(order.symbol.clone()).or_default();
-            match order.side {
-                Side::Buy => {
-                    holdings.cash -= notional + fill.fee;
-                    *position += quantity;
-                }
-                Side::Sell => {
-                    holdings.cash += notional - fill.fee;
-                    *position -= quantity;
-                }
+    /// Changes its behaviour, and does what hung if it does not hang any more.
+    async fn behave(&mut self, answers: &mut Vec<Answer>, how: Misbehave, now: Timestamp) {
+        if how.dead {
+            self.streams.clear();
+        }
+        let (before, after) = (how.hang_before > 0.0, how.hang_after > 0.0);
+        self.mischief.set(how);
+        if !after {
+            answers.append(&mut self.hanging.answers);
+        }
+        if !before {
+            for request in std::mem::take(&mut self.hanging.requests) {
+                self.meet(answers, request, now).await;
             }
-            rows.execution(&order, &fill);
-            rows.holdings(order.account, holdings.cash, &order.symbol, *position);
-            let status = if order.filled == order.quantity { VenueStatus::Filled } else { VenueStatus::Open };
-            rows.order(&order, status);
-            told.push(event(&order, OrderEvent::Filled(fill)));
         }
     }
 
-    fn end(&mut self, rows: &mut Rows, told: &mut Vec<Told>, resting: &Resting, status: VenueStatus) {
-        self.state.accounts.entry(resting.account).or_default().release(resting, resting.leaves());
-        rows.order(resting, status);
-        let what = match status {
-            VenueStatus::Canceled => OrderEvent::Canceled,
-            _ => OrderEvent::Expired { reason: "the day ended".into() },
-        };
-        told.push(event(resting, what));
-    }
-
-    /// Expires orders for a day that is over. The day is the UTC day: the market never closes.
-    fn end_of_day(&mut self, rows: &mut Rows, told: &mut Vec<Told>, now: Timestamp) {
-        let day = |at: Timestamp| at.as_second().div_euclid(86_400);
-        let over = |resting: &Resting| {
-            resting.time_in_force == TimeInForce::Day && day(resting.placed_at) < day(now)
-        };
-        for resting in self.state.matcher.take(over) {
-            self.end(rows, told, &resting, VenueStatus::Expired);
-        }
-    }
-
-    fn tell(&mut self, told: Vec<Told>) {
-        for one in told {
-            match one {
-                Told::Submitted(reply, answer) => {
-                    let _ = reply.send(answer);
-                }
-                Told::Canceled(reply, answer) => {
-                    let _ = reply.send(answer);
-                }
-                Told::Event(account, event) => {
-                    // A reader that is too far behind loses its stream, and finds out by asking.
-                    if let Some(streams) = self.streams.get_mut(&account) {
-                        streams.retain(|stream| stream.try_send(event.clone()).is_ok());
-                    }
-                }
+    /// Tells what has come to its time.
+    fn tell(&mut self, now: Timestamp) {
+        for (account, event) in self.mischief.due(now) {
+            // A reader that is too far behind loses its stream, and finds out by asking.
+            if let Some(streams) = self.streams.get_mut(&account) {
+                streams.retain(|stream| stream.try_send(event.clone()).is_ok());
             }
         }
     }
 
     /// Nothing of the batch happened: the book is as it is on the disk.
-    async fn undo(&mut self, told: Vec<Told>, error: &WriteError) {
+    async fn undo(&mut self, answers: Vec<Answer>, error: &StorageError) {
         tracing::error!(%error, "the paper venue could not store what it did");
-        for one in told {
-            match one {
-                Told::Submitted(reply, _) => {
-                    let _ = reply.send(Err(SubmitFailure::Lost(error.to_string())));
-                }
-                Told::Canceled(reply, _) => {
-                    let _ = reply.send(Err(CancelFailure::Unreachable(error.to_string())));
-                }
-                Told::Event(..) => {}
-            }
-        }
-        match State::load(&self.db, &self.market).await {
-            Ok(state) => self.state = state,
-            Err(error) => tracing::error!(%error, "the paper venue cannot read its book"),
+        let why = error.to_string();
+        answers.into_iter().for_each(|answer| answer.fail(&why));
+        if let Err(error) = self.load().await {
+            tracing::error!(%error, "the paper venue cannot read its book");
         }
     }
-}
-
-fn event(order: &Resting, event: OrderEvent) -> Told {
-    Told::Event(order.account, BrokerEvent { client_order_id: order.client_order_id.clone(), event })
 }
 
 /// One account of the venue.
@@ -496,53 +590,103 @@ struct PaperAccount {
     account: AccountId,
 }
 
+impl PaperAccount {
+    /// Sends a request and waits for its answer, each as long as the venue may take.
+    async fn ask<E, T>(
+        &self,
+        request: impl FnOnce(Reply<E, T>) -> Request,
+        not_reached: fn(String) -> E,
+        lost: fn(String) -> E,
+    ) -> Result<T, E> {
+        let within = self.venue.answer_within;
+        let (reply, answer) = oneshot::channel();
+        let closed = || not_reached("the paper venue takes no requests".to_owned());
+        let place = tokio::time::timeout(within, self.venue.requests.reserve()).await;
+        place.map_err(|_| closed())?.map_err(|_| closed())?.send(request(reply));
+        match tokio::time::timeout(within, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(lost("the connection to the paper venue was lost".to_owned())),
+            Err(_) => Err(lost("the paper venue did not answer in time".to_owned())),
+        }
+    }
+
+    /// What an order is called here: by the desk's id, or as somebody else called it who placed it.
+    async fn name_of(&self, order: &Order) -> Result<String, StorageError> {
+        let outside =
+            order.broker_order_id.as_deref().filter(|_| order.provenance.origin == Origin::External);
+        let Some(seq) = outside.and_then(order::order_of) else { return Ok(order.id.to_string()) };
+        let found = store::find_by_seq(&mut *self.venue.db.read().await?, seq).await?;
+        let ours = found.filter(|found| found.account == self.account);
+        Ok(ours.map_or_else(|| order.id.to_string(), |found| found.client_order_id))
+    }
+
+    /// Asks whether questions are answered: orders placed after the moment are not seen yet.
+    async fn may_ask(&self) -> Result<Timestamp, BrokerUnreachable> {
+        self.ask(|reply| Request::Ask { reply }, BrokerUnreachable, BrokerUnreachable).await
+    }
+}
+
 #[async_trait]
 impl Broker for PaperAccount {
-    fn settle_window(&self) -> Duration {
-        self.venue.settings.settle_window
+    fn profile(&self) -> &Profile {
+        &self.venue.profile
     }
 
     async fn submit(&self, order: &Order) -> Result<String, SubmitFailure> {
-        let (reply, answer) = oneshot::channel();
-        let request = Request::Submit { order: Box::new(order.clone()), reply };
-        self.venue
-            .requests
-            .try_send(request)
-            .map_err(|_| SubmitFailure::NotReached("the paper venue takes no requests".into()))?;
-        answer.await.unwrap_or_else(|_| Err(SubmitFailure::Lost("the paper venue stopped".into())))
+        let order = Box::new(order.clone());
+        let request = |reply| Request::Submit { order, reply };
+        self.ask(request, SubmitFailure::NotReached, SubmitFailure::Lost).await
     }
 
     async fn cancel(&self, order: &Order) -> Result<(), CancelFailure> {
-        let (reply, answer) = oneshot::channel();
-        let request = Request::Cancel { account: self.account, client_order_id: order.id.to_string(), reply };
-        let stopped = || CancelFailure::Unreachable("the paper venue takes no requests".into());
-        self.venue.requests.send(request).await.map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        let name =
+            self.name_of(order).await.map_err(|error| CancelFailure::Unreachable(error.to_string()))?;
+        let (account, client_order_id) = (self.account, name);
+        let request = |reply| Request::Cancel { account, client_order_id, reply };
+        self.ask(request, CancelFailure::Unreachable, CancelFailure::Unreachable).await
+    }
+
+    async fn replace(&self, order: &Order, by: &Order) -> Result<String, SubmitFailure> {
+        let (order, by) = (Box::new(order.clone()), Box::new(by.clone()));
+        let request = |reply| Request::Replace { order, by, reply };
+        self.ask(request, SubmitFailure::NotReached, SubmitFailure::Lost).await
     }
 
     async fn find(&self, order: &Order) -> Result<Option<BrokerOrder>, BrokerUnreachable> {
+        let seen_until = self.may_ask().await?;
+        let name = self.name_of(order).await.map_err(unreachable)?;
         let mut connection = self.venue.db.read().await.map_err(unreachable)?;
-        store::find(&mut connection, self.account, &order.id.to_string()).await.map_err(unreachable)
+        let found = store::find(&mut connection, self.account, &name).await;
+        let found = found.map_err(unreachable)?.filter(|order| order.placed_at <= seen_until);
+        Ok(found.map(|order| order.as_broker_order()))
+    }
+
+    async fn open_orders(&self) -> Result<Vec<BrokerOrder>, BrokerUnreachable> {
+        let seen_until = self.may_ask().await?;
+        let mut connection = self.venue.db.read().await.map_err(unreachable)?;
+        let mut open = store::open_orders(&mut connection, self.account).await.map_err(unreachable)?;
+        open.retain(|order| order.placed_at <= seen_until);
+        Ok(open)
     }
 
     async fn executions(&self, since: Timestamp) -> Result<Vec<Execution>, BrokerUnreachable> {
+        self.may_ask().await?;
         let mut connection = self.venue.db.read().await.map_err(unreachable)?;
         store::executions(&mut connection, self.account, since).await.map_err(unreachable)
     }
 
     async fn balances(&self) -> Result<Balances, BrokerUnreachable> {
+        self.may_ask().await?;
         let mut connection = self.venue.db.read().await.map_err(unreachable)?;
         store::balances(&mut connection, self.account).await.map_err(unreachable)
     }
 
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable> {
         let (events, stream) = mpsc::channel(STREAM);
-        let (opened, open) = oneshot::channel();
-        let request = Request::Stream { account: self.account, events, opened };
-        let stopped = || BrokerUnreachable("the paper venue takes no requests".into());
-        self.venue.requests.send(request).await.map_err(|_| stopped())?;
+        let account = self.account;
+        let request = |reply| Request::Stream { account, events, reply };
         // Only once it is open is everything told on it: what the caller asks for after this leaves no gap.
-        open.await.map_err(|_| stopped())?;
+        self.ask(request, BrokerUnreachable, BrokerUnreachable).await?;
         Ok(stream)
     }
 }

@@ -87,7 +87,8 @@ export interface paths {
         /**
          * Place an order
          * @description The answer comes when the order is durable in the journal; it is sent to the broker from there, whatever happens
-         *     to the caller. Repeated with the same client order id and body it answers 200 with the order that exists.
+         *     to the caller. Repeated with the same client order id and body, or with the same preview, it answers 200 with the
+         *     order that exists.
          */
         post: operations["submit_order"];
         delete?: never;
@@ -107,7 +108,7 @@ export interface paths {
         put?: never;
         /**
          * Preview an order
-         * @description Every check with its numbers. Nothing is reserved or written.
+         * @description Every check with its numbers, and who set the limit. Nothing is reserved or written.
          */
         post: operations["preview_order"];
         delete?: never;
@@ -654,6 +655,12 @@ export interface components {
         AccountVisibility: "ready" | "blind";
         /** @enum {string} */
         ActOutcome: "done" | "refused" | "failed";
+        /** @description The limit above which a second person has to agree. */
+        ApprovalLimit: {
+            limit: string;
+            scope: components["schemas"]["Scope"];
+            set_by: components["schemas"]["Who"];
+        };
         /** @description Who acted. */
         AuditActor: {
             id: string | null;
@@ -759,14 +766,32 @@ export interface components {
             items: components["schemas"]["Bar"][];
             symbol: string;
         };
+        /** @enum {string} */
+        BookingKind: "fill" | "correction" | "bust" | "transfer";
+        /** @description Why a broker said no, from a fixed list. */
+        BrokerReason: {
+            code: components["schemas"]["BrokerReasonCode"];
+            /** @description What happened. */
+            explanation: string;
+            /** @description What can be done about it. */
+            way_out: string;
+        };
+        /** @enum {string} */
+        BrokerReasonCode: "insufficient_funds" | "insufficient_quantity" | "market_closed" | "halted" | "self_cross" | "not_tradable" | "not_shortable" | "price" | "quantity" | "unsupported" | "duplicate" | "too_late" | "not_fillable" | "restricted" | "unauthorized" | "rate_limited" | "unavailable" | "other";
         /** @description One check of an order. */
         Check: {
             detail: string;
+            /** @description Which field of the request it is about. */
+            field: string | null;
             /** @description What is allowed. */
             limit: string | null;
             ok: boolean;
             /** @description Which rule, as in the list of problems. */
             rule: string;
+            scope: components["schemas"]["Scope"] | null;
+            set_by: components["schemas"]["Who"] | null;
+            /** @description The rule in a few words. */
+            title: string;
             /** @description What the order has. */
             value: string | null;
         };
@@ -845,14 +870,22 @@ export interface components {
         Fill: {
             account_id: string;
             at: components["schemas"]["Time"];
+            /** @description None is the account's own. */
+            book_id: string | null;
+            /** @description The execution that this one corrects or takes back. */
+            corrects: string | null;
             /** @description The broker's id. */
             execution_id: string;
             /** @description What the broker took; below zero is a rebate. */
             fee: components["schemas"]["Decimal"];
             /** @description Unique on the desk: the account's id and the number of the fill on it. */
             id: string;
-            order_id: string;
+            /** @description What sort of booking it is. */
+            kind: components["schemas"]["BookingKind"];
+            /** @description None where units only moved between two books. */
+            order_id: string | null;
             price: components["schemas"]["Decimal"];
+            /** @description Below zero where an execution is taken back. */
             quantity: components["schemas"]["Decimal"];
             /** @description Profit that it realised, less its fee. */
             realised_pnl: components["schemas"]["Decimal"];
@@ -891,6 +924,8 @@ export interface components {
             invite_url: string | null;
             user: components["schemas"]["User"];
         };
+        /** @enum {string} */
+        Leg: "take_profit" | "stop_loss";
         /** @description An instrument and where it stands. */
         MarketSymbol: {
             ask: components["schemas"]["Decimal"] | null;
@@ -927,26 +962,52 @@ export interface components {
         Order: {
             account_id: string;
             average_fill_price: components["schemas"]["Decimal"] | null;
+            book_id: string | null;
             /** @description The broker's id of it, once known. */
             broker_order_id: string | null;
+            broker_reason: components["schemas"]["BrokerReason"] | null;
+            class: components["schemas"]["OrderClass"];
             client_order_id: string;
             created_at: components["schemas"]["Time"];
+            /** @description What the desk does for it because the broker cannot, as `bracket`: only while the desk runs. */
+            done_by_desk: string[];
+            extended_hours: boolean;
             /** @description What the broker took so far. */
             fees: components["schemas"]["Decimal"];
             filled_quantity: components["schemas"]["Decimal"];
             id: string;
             /** @description What may still be executed. */
             leaves_quantity: components["schemas"]["Decimal"];
+            leg: components["schemas"]["Leg"] | null;
             limit_price: components["schemas"]["Decimal"] | null;
+            /** @description Whether its money is real. */
             mode: components["schemas"]["Mode"];
+            notional: components["schemas"]["Decimal"] | null;
+            /** @description Whether it was placed on the desk, or was found at the broker. */
+            origin: components["schemas"]["Origin"];
+            /** @description The order that brought it with it. */
+            parent_id: string | null;
+            /** @description Units that are ordered in all. */
             quantity: components["schemas"]["Decimal"];
             /** @description Why it was rejected, expired, or is not known. */
             reason: string | null;
+            /** @description The order that takes its place. */
+            replaced_by: string | null;
+            /** @description The order whose place it takes. */
+            replaces: string | null;
             side: components["schemas"]["Side"];
             status: components["schemas"]["OrderStatus"];
-            submitted_by: components["schemas"]["Submitter"];
+            stop_loss: components["schemas"]["StopLoss"] | null;
+            stop_price: components["schemas"]["Decimal"] | null;
+            strategy: string | null;
+            submitted_by: components["schemas"]["Who"];
             symbol: string;
+            take_profit: components["schemas"]["TakeProfit"] | null;
             time_in_force: components["schemas"]["TimeInForce"];
+            trail_percent: components["schemas"]["Decimal"] | null;
+            trail_price: components["schemas"]["Decimal"] | null;
+            /** @description While it is held: its price was reached, and it waits for what stands in its way to be canceled. */
+            triggered: boolean;
             type: components["schemas"]["OrderType"];
             updated_at: components["schemas"]["Time"];
             /**
@@ -954,6 +1015,13 @@ export interface components {
              * @description Number of the last entry of its journal; grows with each change.
              */
             version: number;
+        };
+        /** @enum {string} */
+        OrderClass: "simple" | "bracket" | "oco" | "oto";
+        /** @description Consent to an order that was previewed. */
+        OrderConfirmation: {
+            /** @description From the preview, made by oneself in the last 5 minutes. */
+            preview_id: string;
         };
         /** @description An entry of an order's journal. */
         OrderEvent: {
@@ -978,53 +1046,84 @@ export interface components {
             items: components["schemas"]["Order"][];
             next_cursor: string | null;
         };
+        /** @description What an order is placed with: all that it is, or the preview that showed it. */
+        OrderPlacement: components["schemas"]["OrderRequest"] | components["schemas"]["OrderConfirmation"];
         /** @description What an order would cost, and whether it would be taken. */
         OrderPreview: {
             buying_power_after: components["schemas"]["Decimal"];
             buying_power_before: components["schemas"]["Decimal"];
             checks: components["schemas"]["Check"][];
+            /** @description What the desk would do itself because the broker cannot, as `bracket`: only while it runs. */
+            done_by_desk: string[];
             estimated_fee: components["schemas"]["Decimal"];
             estimated_notional: components["schemas"]["Decimal"];
             estimated_price: components["schemas"]["Decimal"] | null;
             /** @description What a purchase costs with the fee, or a sale brings after it. */
             estimated_total: components["schemas"]["Decimal"];
             mode: components["schemas"]["Mode"];
-            /** @description Whether all checks were passed. */
+            needs_approval: components["schemas"]["ApprovalLimit"] | null;
+            /** @description Whether it would be accepted. */
             ok: boolean;
-            /** @description Pass it as `client_order_id` when placing, so that a second click is not a second order. */
+            /** @description Place the order with it within 5 minutes: what is placed is what was shown, and a second click is no second order. */
             preview_id: string;
+            /** @description Units that would be ordered. */
+            quantity: components["schemas"]["Decimal"];
             quote: components["schemas"]["PreviewQuote"] | null;
+            /** @description Why it would not be, other than by a check. */
+            refused: string | null;
         };
         /** @description An order that is wished for. */
         OrderRequest: {
+            /** @description The book that it is for; without one the desk chooses. */
+            book_id?: string;
+            /** @description Whether it stands alone or brings others with it; `simple` if it is not said. */
+            class?: components["schemas"]["OrderClass"];
             /**
              * @description One's own name for the order: 1 to 64 characters of A-Z, a-z, 0-9 and _.:-, unique on the account for ever.
              *     Without one the `Idempotency-Key` is used, and without that a new one is made.
              */
             client_order_id?: string;
-            /** @description The worst price allowed. For limit orders only. */
+            /** @description Whether it may also be filled before and after the regular session. */
+            extended_hours?: boolean;
+            /** @description The worst price allowed. For limit and stop-limit orders only. */
             limit_price?: components["schemas"]["Decimal"];
-            /** @description Above zero, in steps of the symbol's `quantity_increment`. */
-            quantity: components["schemas"]["Decimal"];
+            /** @description As many units as this much money buys or sells. */
+            notional?: components["schemas"]["Decimal"];
+            /** @description Above zero, in steps of the symbol's `quantity_increment`. Either this or `notional`. */
+            quantity?: components["schemas"]["Decimal"];
             side: components["schemas"]["Side"];
+            /** @description The leg that ends the loss, of brackets, OCOs and OTOs. */
+            stop_loss?: components["schemas"]["StopLossRequest"];
+            /** @description Where it becomes active. For stop and stop-limit orders only. */
+            stop_price?: components["schemas"]["Decimal"];
+            /** @description The strategy that asks for it, for limits and reports: 1 to 64 characters of A-Z, a-z, 0-9 and _.:- */
+            strategy?: string;
             /** @example BTC-USD */
             symbol: string;
+            /** @description The leg that takes the profit, of brackets and OTOs. An OCO is its own. */
+            take_profit?: components["schemas"]["TakeProfitRequest"];
             time_in_force: components["schemas"]["TimeInForce"];
+            /** @description The same in per cent of the best price since: 5 is 5 %. */
+            trail_percent?: components["schemas"]["Decimal"];
+            /** @description How far behind the market a trailing stop stays, in price. Either this or `trail_percent`. */
+            trail_price?: components["schemas"]["Decimal"];
             type: components["schemas"]["OrderType"];
         };
         /** @enum {string} */
         OrderScope: "open" | "closed" | "all";
         /** @enum {string} */
-        OrderStatus: "accepted" | "submitting" | "unknown" | "working" | "partially_filled" | "filled" | "cancel_pending" | "canceled" | "expired" | "rejected";
+        OrderStatus: "held" | "accepted" | "submitting" | "unknown" | "working" | "partially_filled" | "replace_pending" | "cancel_pending" | "filled" | "replaced" | "canceled" | "expired" | "rejected";
         /** @enum {string} */
-        OrderType: "market" | "limit";
+        OrderType: "market" | "limit" | "stop" | "stop_limit" | "trailing_stop";
+        /** @enum {string} */
+        Origin: "desk" | "external";
         /** @description One's own password. */
         OwnPassword: {
             /** Format: password */
             password: string;
         };
         /** @enum {string} */
-        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
+        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
         /** @description A permission in words. */
         PermissionEntry: {
             permission: components["schemas"]["Permission"];
@@ -1119,6 +1218,20 @@ export interface components {
             items: components["schemas"]["RoleEntry"][];
             permissions: components["schemas"]["PermissionEntry"][];
         };
+        /** @description What a limit or a kill switch is set on. */
+        Scope: {
+            /** @description Which one; empty for the desk. */
+            id: string;
+            /** @description What sort of thing it is. */
+            kind: string;
+            /** @description What people call it. */
+            name: string;
+            /**
+             * @description As it is written in requests: `desk`, `user/ID`, `strategy/NAME`.
+             * @example strategy/momentum
+             */
+            scope: string;
+        };
         /** @description Who is signed in, and what they may do. */
         Session: {
             /** @description The accounts that may be seen. */
@@ -1154,14 +1267,29 @@ export interface components {
         };
         /** @enum {string} */
         Side: "buy" | "sell";
-        /** @description Who placed an order. */
-        Submitter: {
-            id: string;
-            name: string;
+        /** @description The leg of an order that ends the loss. */
+        StopLoss: {
+            limit_price: components["schemas"]["Decimal"] | null;
+            stop_price: components["schemas"]["Decimal"];
+        };
+        /** @description The leg of an order that ends the loss. */
+        StopLossRequest: {
+            /** @description The worst price allowed then; without one any. */
+            limit_price?: components["schemas"]["Decimal"];
+            /** @description Where it becomes active. */
+            stop_price: components["schemas"]["Decimal"];
         };
         /** @description All instruments. */
         SymbolList: {
             items: components["schemas"]["MarketSymbol"][];
+        };
+        /** @description The leg of an order that takes the profit. */
+        TakeProfit: {
+            limit_price: components["schemas"]["Decimal"];
+        };
+        /** @description The leg of an order that takes the profit. */
+        TakeProfitRequest: {
+            limit_price: components["schemas"]["Decimal"];
         };
         /**
          * Format: date-time
@@ -1169,7 +1297,7 @@ export interface components {
          */
         Time: string;
         /** @enum {string} */
-        TimeInForce: "day" | "gtc";
+        TimeInForce: "day" | "gtc" | "ioc" | "fok" | "opg" | "cls";
         /** @description A print on the tape. */
         Trade: {
             at: components["schemas"]["Time"];
@@ -1217,6 +1345,12 @@ export interface components {
         };
         /** @enum {string} */
         UserStatus: "invited" | "active" | "disabled";
+        /** @description Who did something. */
+        Who: {
+            /** @description A user's id; a word for whoever is no user, as `configuration` or `external`. */
+            id: string;
+            name: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1345,7 +1479,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["OrderRequest"];
+                "application/json": components["schemas"]["OrderPlacement"];
             };
         };
         responses: {
@@ -1657,6 +1791,10 @@ export interface operations {
                 account_id?: string | null;
                 /** @description Only of this instrument. */
                 symbol?: string | null;
+                /** @description Only of this order. */
+                order_id?: string | null;
+                /** @description Only in this book. */
+                book_id?: string | null;
                 /** @description At most so many, 1 to 1000. */
                 limit?: number | null;
                 /** @description `next_cursor` of the page before. */

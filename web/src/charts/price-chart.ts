@@ -1,10 +1,10 @@
-import { createChart, type IChartApi, TickMarkType, type Time } from "lightweight-charts";
+import { createChart, type Time } from "lightweight-charts";
 import type { Bar, Every, Fill } from "../api/types";
-import { clock } from "../format/time";
-import { colour, onThemeChange } from "../ui/theme";
+import { onThemeChange } from "../ui/theme";
 import { addCandles } from "./candles";
 import { addFills } from "./fills";
 import { barTime } from "./layer";
+import { chartColours, localTime, tick } from "./look";
 import { addVolume } from "./volume";
 
 /** Candles, volume by pressure and own fills in one box of the page. */
@@ -38,7 +38,7 @@ export function drawPriceChart(box: HTMLElement, every: Every, increment: string
       barSpacing: 8,
       tickMarkFormatter: tick,
     },
-    localization: { timeFormatter: (time: Time) => local(time).toLocaleString("en-GB") },
+    localization: { timeFormatter: (time: Time) => localTime(time).toLocaleString("en-GB") },
     handleScroll: { vertTouchDrag: false },
   });
   const candles = addCandles(chart, increment);
@@ -48,14 +48,14 @@ export function drawPriceChart(box: HTMLElement, every: Every, increment: string
   let drawn: readonly Bar[] = [];
 
   const stopThemes = onThemeChange(() => {
-    recolourChart(chart);
+    chart.applyOptions(chartColours());
     for (const layer of layers) {
       layer.recolour();
       layer.set(drawn);
     }
     fills.recolour();
   });
-  recolourChart(chart);
+  chart.applyOptions(chartColours());
 
   return {
     bars(bars) {
@@ -91,33 +91,4 @@ export function firstToUpdate(drawn: readonly Bar[], bars: readonly Bar[]): numb
   if (!held || barTime(held) !== barTime(last)) return null;
   // The bar before it must be the very one that was drawn, or something changed further back.
   return bars[from - 1] === drawn.at(-2) ? from : null;
-}
-
-function recolourChart(chart: IChartApi): void {
-  const line = colour("--line");
-  chart.applyOptions({
-    layout: {
-      background: { color: colour("--panel") },
-      textColor: colour("--muted"),
-      fontFamily: getComputedStyle(document.body).fontFamily,
-      fontSize: 11,
-    },
-    grid: { vertLines: { color: line }, horzLines: { color: line } },
-    crosshair: {
-      vertLine: { labelBackgroundColor: colour("--line-strong") },
-      horzLine: { labelBackgroundColor: colour("--line-strong") },
-    },
-  });
-}
-
-function local(time: Time): Date {
-  return new Date(Number(time) * 1000);
-}
-
-function tick(time: Time, kind: TickMarkType): string {
-  const date = local(time);
-  const text = clock(date.toISOString());
-  if (kind === TickMarkType.TimeWithSeconds) return text;
-  if (kind === TickMarkType.Time) return text.slice(0, 5);
-  return date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
 }

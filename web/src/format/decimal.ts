@@ -57,3 +57,25 @@ export function group(text: string, least: number, most: number = least): string
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
   return `${minus}${grouped}${fraction === "" ? "" : `.${fraction}`}`;
 }
+
+/** The exact sum of two decimals; what is no decimal counts as 0. */
+export function plus(a: string, b: string): string {
+  const digits = Math.max(scale(a), scale(b));
+  const sum = units(a, digits) + units(b, digits);
+  const text = (sum < 0n ? -sum : sum).toString().padStart(digits + 1, "0");
+  const whole = digits === 0 ? text : `${text.slice(0, -digits)}.${text.slice(-digits)}`;
+  return sum < 0n ? `-${whole}` : whole;
+}
+
+/** The exact difference of two decimals. */
+export function minus(a: string, b: string): string {
+  return plus(a, sign(b) < 0 ? b.trim().slice(1) : `-${b.trim().replace(/^\+/, "")}`);
+}
+
+/** The decimal counted in units of its last digit that is kept. */
+function units(text: string, digits: number): bigint {
+  const found = parts(text);
+  if (!found) return 0n;
+  const count = BigInt(found.whole + found.fraction.slice(0, digits).padEnd(digits, "0"));
+  return found.negative ? -count : count;
+}

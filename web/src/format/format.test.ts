@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { group, isPositiveDecimal, scale, sign } from "./decimal";
+import { group, isPositiveDecimal, minus, plus, scale, sign } from "./decimal";
 import { money, price, signedMoney, UNKNOWN } from "./money";
 import { count, percent, quantity } from "./quantity";
 import { age, clock, epochSeconds } from "./time";
@@ -91,4 +91,20 @@ describe("counts, shares and time", () => {
     expect(epochSeconds("2026-11-21T12:00:01.999999Z")).toBe(1795262401);
     expect(clock("no time")).toBe(UNKNOWN);
   });
+});
+
+describe("sums of decimals", () => {
+  it.each([
+    ["0.1", "0.2", "0.3"],
+    ["100000", "-0.01", "99999.99"],
+    ["-1.50", "1.5", "0.0"],
+    ["90071992547409931.07", "0.01", "90071992547409931.08"],
+  ])("%s and %s are exactly %s", (a, b, sum) => expect(plus(a, b)).toBe(sum));
+
+  it.each([
+    ["1", "0.9", "0.1"],
+    ["1", "-0.5", "1.5"],
+    ["-1", "-1", "0"],
+    ["0.3", "+0.1", "0.2"],
+  ])("%s less %s is exactly %s", (a, b, rest) => expect(minus(a, b)).toBe(rest));
 });

@@ -2,15 +2,18 @@
 import { answer, api } from "../api/client";
 import type { Every } from "../api/types";
 import { accountSource, positionsSource } from "./account";
+import { approvalsSource } from "./approvals";
 import { barsSource } from "./bars";
 import { feedSource } from "./feed";
 import { Frame } from "./frame";
+import { killsSource } from "./kills";
 import { marketSource } from "./market";
 import { ordersSource } from "./orders";
 import { Resource, type Source } from "./resource";
 import { sessionOver } from "./session";
 import { type SocketLike, Stream } from "./stream";
 import { tapeSource } from "./tape";
+import { unknownSource } from "./unknown";
 
 const frame = new Frame((act) => requestAnimationFrame(act));
 
@@ -44,6 +47,11 @@ function shared<State>(name: string, source: () => Source<State>): Resource<Stat
 export const account = (id: string) => shared(`account:${id}`, () => accountSource(id));
 export const positions = (id: string) => shared(`positions:${id}`, () => positionsSource(id));
 export const orders = (id: string) => shared(`orders:${id}`, () => ordersSource(id));
+export const kills = () => shared("kill-switches", killsSource);
+export const unknown = (accountIds: readonly string[]) =>
+  shared(`unknown:${accountIds.join()}`, () => unknownSource(accountIds));
+export const approvals = (accountIds: readonly string[]) =>
+  shared(`approvals:${accountIds.join()}`, () => approvalsSource(accountIds));
 export const feeds = () => shared("feeds", () => feedSource(() => performance.now()));
 export const bars = (symbol: string, every: Every) =>
   shared(`bars:${symbol}:${every}`, () => barsSource(symbol, every));

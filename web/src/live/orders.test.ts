@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Order, OrderStatus } from "../api/types";
-import { isOpen, withOrders } from "./orders";
+import { isOpen, withLegs, withOrders } from "./orders";
 
 const order = (id: string, version: number, status: OrderStatus, created_at = id): Order =>
   ({ id, version, status, created_at }) as Order;
@@ -31,5 +31,20 @@ describe("orders", () => {
     expect(list.filter(isOpen)).toHaveLength(1);
     expect(list).toHaveLength(21);
     expect(list[0]?.id).toBe("149");
+  });
+
+  it("have their legs behind them, and a leg whose parent is gone stands alone", () => {
+    const leg = (id: string, parent_id: string) =>
+      ({ ...order(id, 1, "held"), parent_id }) as Order;
+    const single = { ...order("1", 1, "working"), parent_id: null } as Order;
+    const parent = { ...order("4", 1, "working"), parent_id: null } as Order;
+    const placed = withLegs([leg("6", "4"), leg("5", "4"), parent, leg("3", "gone"), single]);
+    expect(placed.map((one) => `${one.order.id}:${one.depth}`)).toEqual([
+      "4:0",
+      "6:1",
+      "5:1",
+      "3:0",
+      "1:0",
+    ]);
   });
 });

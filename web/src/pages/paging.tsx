@@ -1,5 +1,5 @@
 import { type QueryKey, useInfiniteQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { type ReactNode, useMemo } from "react";
 import { problemOf } from "../api/client";
 import { Button } from "../ui/controls";
 import { Refusal } from "./refusal";
@@ -27,8 +27,14 @@ export function nothing(pages: ReturnType<typeof usePages>, none: string): strin
   return pages.error ? "" : none;
 }
 
-/** The foot of such a list: the way to more, or why there is none. */
-export function More({ pages }: { pages: ReturnType<typeof usePages> }) {
+/** The foot of such a list: the way to more, or why there is none, and what can be done with the list. */
+export function More({
+  pages,
+  children,
+}: {
+  pages: ReturnType<typeof usePages>;
+  children?: ReactNode;
+}) {
   if (pages.error)
     return (
       <div className="p-3">
@@ -37,7 +43,8 @@ export function More({ pages }: { pages: ReturnType<typeof usePages> }) {
     );
   return (
     <div className="flex items-center justify-between gap-3 px-3 py-2 text-xs text-muted">
-      <span>{pages.isPending ? "Loading…" : `${pages.rows.length} shown`}</span>
+      <span className="mr-auto">{pages.isPending ? "Loading…" : `${pages.rows.length} shown`}</span>
+      {children}
       {pages.hasNextPage && (
         <Button small disabled={pages.isFetchingNextPage} onClick={() => pages.fetchNextPage()}>
           {pages.isFetchingNextPage ? "Loading…" : "Load more"}

@@ -8,7 +8,7 @@ import {
   retainSearchParams,
 } from "@tanstack/react-router";
 import { problemOf, signInUrl } from "../api/client";
-import type { Every } from "../api/types";
+import type { Every, Span } from "../api/types";
 import { Frame } from "./frame/frame";
 import { Broken, NotFound } from "./problems";
 import { sessionQuery } from "./session";
@@ -48,17 +48,49 @@ const orders = createRoute({
   validateSearch: (
     search: Given,
   ): {
-    tab?: "orders" | "fills";
+    tab?: "orders" | "fills" | "unknown";
     status?: "all" | "open" | "closed";
     symbol?: string;
     order?: string;
   } => ({
-    tab: one(search.tab, ["orders", "fills"]),
+    tab: one(search.tab, ["orders", "fills", "unknown"]),
     status: one(search.status, ["all", "open", "closed"]),
     symbol: text(search.symbol),
     order: text(search.order),
   }),
   component: lazyRouteComponent(() => import("./trading/orders"), "Orders"),
+});
+
+const portfolio = createRoute({
+  getParentRoute: () => root,
+  path: "/portfolio",
+  validateSearch: (
+    search: Given,
+  ): { span?: Span; by?: "symbol" | "book" | "day" | "positions"; book?: string } => ({
+    span: one<Span>(search.span, ["1m", "1h", "1d"]),
+    by: one(search.by, ["symbol", "book", "day", "positions"]),
+    book: text(search.book),
+  }),
+  component: lazyRouteComponent(() => import("./trading/portfolio"), "Portfolio"),
+});
+
+const books = createRoute({
+  getParentRoute: () => root,
+  path: "/books",
+  component: lazyRouteComponent(() => import("./trading/books"), "Books"),
+});
+
+const risk = createRoute({
+  getParentRoute: () => root,
+  path: "/risk",
+  validateSearch: (search: Given): { scope?: string } => ({ scope: text(search.scope) }),
+  component: lazyRouteComponent(() => import("./trading/risk"), "Risk"),
+});
+
+const approvals = createRoute({
+  getParentRoute: () => root,
+  path: "/approvals",
+  component: lazyRouteComponent(() => import("./trading/approvals"), "Approvals"),
 });
 
 const users = createRoute({
@@ -100,7 +132,18 @@ export const client = new QueryClient({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([desk, orders, users, security, audit, about]),
+  routeTree: root.addChildren([
+    desk,
+    orders,
+    portfolio,
+    books,
+    risk,
+    approvals,
+    users,
+    security,
+    audit,
+    about,
+  ]),
   context: { client },
   defaultErrorComponent: Broken,
   defaultNotFoundComponent: NotFound,

@@ -31,3 +31,8 @@ export function useChooseAccount(): (id: string) => void {
   const navigate = useNavigate();
   return (account) => navigate({ to: ".", search: (old) => ({ ...old, account }) });
 }
+
+/** The accounts that may be seen, in the order of the session. */
+export function useAccountIds(): readonly string[] {
+  return useSession().accounts.map((one) => one.id);
+}

@@ -45,6 +45,8 @@ interface FieldProps {
   label: string;
   /** Shown after the label, as a unit. */
   unit?: ReactNode;
+  /** In the place of the unit, what can be pressed: not of the label, as a press there goes to the input. */
+  beside?: ReactNode;
   /** What is wrong with it; announced with the field. */
   error?: string | null;
   hint?: ReactNode;
@@ -54,6 +56,7 @@ interface FieldProps {
 export function Field({
   label,
   unit,
+  beside,
   error,
   hint,
   className = "",
@@ -63,10 +66,13 @@ export function Field({
   const said = error ? `${id}-error` : hint ? `${id}-hint` : undefined;
   return (
     <div>
-      <label htmlFor={id} className="mb-1 flex justify-between text-xs text-muted">
-        <span>{label}</span>
-        {unit && <span>{unit}</span>}
-      </label>
+      <div className="mb-1 flex items-center justify-between gap-2 text-xs text-muted">
+        <label htmlFor={id} className="flex flex-1 justify-between">
+          <span>{label}</span>
+          {unit && <span>{unit}</span>}
+        </label>
+        {beside}
+      </div>
       <input
         id={id}
         autoComplete="off"
@@ -114,7 +120,13 @@ export function Select({ label, bare, className = "", children, ...rest }: Selec
 interface ChoiceProps<T extends string> {
   label: string;
   value: T;
-  options: readonly { value: T; text: string; look?: string }[];
+  options: readonly {
+    value: T;
+    text: string;
+    look?: string;
+    /** Why it cannot be chosen now. */
+    lack?: string | null;
+  }[];
   onChange(value: T): void;
   className?: string;
 }
@@ -134,16 +146,20 @@ export function Choice<T extends string>({
       {options.map((option) => (
         <label
           key={option.value}
-          className={`relative flex min-h-11 flex-1 cursor-pointer items-center justify-center rounded px-2.5 font-medium whitespace-nowrap has-focus-visible:outline-2 has-focus-visible:outline-accent sm:min-h-8 ${
+          title={option.lack ?? undefined}
+          className={`relative flex min-h-11 flex-1 items-center justify-center rounded px-2.5 font-medium whitespace-nowrap has-focus-visible:outline-2 has-focus-visible:outline-accent sm:min-h-8 ${
             value === option.value
               ? (option.look ?? "bg-raised text-ink shadow-sm ring-1 ring-line-strong/50")
-              : "text-muted hover:text-ink"
+              : option.lack
+                ? "text-muted/60 line-through"
+                : "cursor-pointer text-muted hover:text-ink"
           }`}
         >
           <input
             type="radio"
             name={name}
-            className="absolute inset-0 cursor-pointer opacity-0"
+            className="absolute inset-0 cursor-[inherit] opacity-0"
+            disabled={option.lack != null}
             checked={value === option.value}
             onChange={() => onChange(option.value)}
           />
@@ -151,5 +167,40 @@ export function Choice<T extends string>({
         </label>
       ))}
     </fieldset>
+  );
+}
+
+interface CheckBoxProps {
+  checked: boolean;
+  onChange(checked: boolean): void;
+  disabled?: boolean;
+  hint?: ReactNode;
+  children: ReactNode;
+}
+
+/** Yes or no, with its words beside it. */
+export function CheckBox({ checked, onChange, disabled, hint, children }: CheckBoxProps) {
+  const id = useId();
+  return (
+    <div>
+      <label
+        className={`flex min-h-11 items-center gap-2.5 sm:min-h-7 ${disabled ? "text-muted" : ""}`}
+      >
+        <input
+          type="checkbox"
+          className="size-4 shrink-0 accent-accent"
+          checked={checked}
+          disabled={disabled}
+          aria-describedby={hint ? id : undefined}
+          onChange={(event) => onChange(event.target.checked)}
+        />
+        <span>{children}</span>
+      </label>
+      {hint && (
+        <p id={id} className="pl-6.5 text-xs text-muted">
+          {hint}
+        </p>
+      )}
+    </div>
   );
 }

@@ -118,6 +118,52 @@ export const Plus = (props: IconProps) => (
   </Glyph>
 );
 
+export const Download = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M8 2.500v7.500M4.500 6.800 8 10.300l3.500-3.500M2.800 13.300h10.400" />
+  </Glyph>
+);
+export const Stop = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M5.500 1.800h5l3.700 3.700v5l-3.700 3.700h-5L1.800 10.500v-5zM5.500 8h5" />
+  </Glyph>
+);
+export const Gauge = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M2.300 12a6.300 6.300 0 1 1 11.400 0M8 9.500l2.800-3.500" />
+  </Glyph>
+);
+export const Scales = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M2.500 4.500h11M8 2v12M5 14h6M4.300 4.500 2.300 9a2.100 2.100 0 0 0 4 0zM11.700 4.500 9.700 9a2.100 2.100 0 0 0 4 0z" />
+  </Glyph>
+);
+export const Books = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M2.800 2.500h3v11h-3zM5.800 2.500h3v11h-3zM9.800 3.300l2.600-.7 2.300 10.200-2.700.7z" />
+  </Glyph>
+);
+export const Growth = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M2 13.500h12M2.500 10l3.500-3.500 2.500 2.500 5-5.500M10 3.500h3.500V7" />
+  </Glyph>
+);
+export const Handshake = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M5.500 8.500 7.500 10.500 13 4.500M1.800 8.300l2.700 2.700M2 14h12" />
+  </Glyph>
+);
+export const More = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M3 8h.1M8 8h.1M13 8h.1" />
+  </Glyph>
+);
+export const Question = (props: IconProps) => (
+  <Glyph {...props}>
+    <path d="M8 14.200A6.200 6.200 0 1 0 8 1.800a6.200 6.200 0 0 0 0 12.400M6.300 6.300a1.800 1.800 0 1 1 2.500 1.700c-.5.2-.8.6-.8 1.100M8 11.300v.1" />
+  </Glyph>
+);
+
 /** The mark of the product: three stakes and their rail. */
 export function Mark({ className = "size-6" }: { className?: string }) {
   return (

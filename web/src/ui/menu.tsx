@@ -1,17 +1,21 @@
 import { type ReactNode, useId } from "react";
 
 /**
- * A few choices behind a button at the end of the header.
+ * A few choices behind a button at the end of the header, or of the bar below the page.
  *
  * The browser's own popover: it closes on Escape and on a press beside it, and gives the focus back.
  */
 export function Menu({
   label,
   button,
+  above,
   children,
 }: {
-  label: string;
+  /** What the button is called, where its own words do not say it. */
+  label?: string;
   button: ReactNode;
+  /** The button stands at the foot of the screen. */
+  above?: boolean;
   children: ReactNode;
 }) {
   const id = useId();
@@ -28,7 +32,7 @@ export function Menu({
       <div
         id={id}
         popover="auto"
-        className="fixed inset-auto top-14 right-3 min-w-56 rounded-lg border border-line bg-panel p-1 text-ink shadow-xl"
+        className={`fixed inset-auto right-3 min-w-56 rounded-lg border border-line bg-panel p-1 text-ink shadow-xl ${above ? "bottom-16" : "top-14"}`}
       >
         {children}
       </div>

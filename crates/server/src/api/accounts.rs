@@ -81,14 +81,48 @@ pub(crate) struct AccountDetail {
     #[schema(required)]
     broker_latency_ms: Option<u64>,
     open_orders: usize,
+    /// What came in from outside since the account was opened, less what went out. Not profit.
+    deposits: Decimal,
+    /// Since when the broker is spared because it does not answer: nothing is sent to it but cancels.
+    #[schema(required)]
+    sparing_since_at: Option<At>,
+    /// What is left of the budget of requests at the broker.
+    requests: RequestBudget,
+    /// Since when real money may be traded; none on paper, and where it is not switched on.
+    #[schema(required)]
+    live_since_at: Option<At>,
+    /// How the cost of what is sold is reckoned.
+    #[schema(value_type = words::CostMethod)]
+    cost_method: domain::CostMethod,
     as_of_at: At,
+}
+
+/// A budget of requests at a broker.
+#[derive(Serialize, ToSchema)]
+struct RequestBudget {
+    /// Requests that could be made at once now.
+    free: u32,
+    /// Requests that could be made at once if none had been made.
+    burst: u32,
+    /// Requests that come free in a minute.
+    per_minute: u32,
 }
 
 impl AccountDetail {
     /// `None` when there is no access.
     pub(crate) fn new(ctx: &Context, state: AccountState) -> Option<Self> {
+        let head_room = state.head_room;
         Some(Self {
+            live_since_at: state.account.live_since.map(At),
+            cost_method: state.account.cost_method,
             account: AccountSummary::new(ctx, state.account)?,
+            deposits: state.deposits.into(),
+            sparing_since_at: state.sparing_since.map(At),
+            requests: RequestBudget {
+                free: head_room.free,
+                burst: head_room.burst,
+                per_minute: head_room.per_minute,
+            },
             cash: state.cash.into(),
             equity: state.equity.into(),
             buying_power: state.buying_power.into(),

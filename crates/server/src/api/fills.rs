@@ -12,7 +12,7 @@ use super::words::{self, At, Decimal};
 use super::{orders, page};
 use crate::Desk;
 use crate::json::Query;
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::session::SignedIn;
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
@@ -21,17 +21,29 @@ pub(super) fn routes() -> OpenApiRouter<Desk> {
 
 /// An execution.
 #[derive(Serialize, ToSchema)]
-struct Fill {
+pub(crate) struct Fill {
     /// Unique on the desk: the account's id and the number of the fill on it.
     id: String,
+    /// What sort of booking it is.
+    #[schema(value_type = words::BookingKind)]
+    kind: &'static str,
     /// The broker's id.
     execution_id: String,
-    order_id: String,
+    /// The execution that this one corrects or takes back.
+    #[schema(required)]
+    corrects: Option<String>,
+    /// None where units only moved between two books.
+    #[schema(required)]
+    order_id: Option<String>,
     account_id: String,
+    /// None is the account's own.
+    #[schema(required)]
+    book_id: Option<String>,
     symbol: String,
     #[schema(value_type = words::Side)]
     side: domain::Side,
     price: Decimal,
+    /// Below zero where an execution is taken back.
     quantity: Decimal,
     /// What the broker took; below zero is a rebate.
     fee: Decimal,
@@ -44,9 +56,12 @@ impl From<BookedFill> for Fill {
     fn from(booked: BookedFill) -> Self {
         Self {
             id: format!("{}-{}", booked.account, booked.seq),
+            kind: booked.kind.as_str(),
             execution_id: booked.fill.execution_id,
-            order_id: booked.order.to_string(),
+            corrects: booked.corrects,
+            order_id: booked.order.map(|id| id.to_string()),
             account_id: booked.account.to_string(),
+            book_id: booked.book.map(|id| id.to_string()),
             symbol: booked.symbol.to_string(),
             side: booked.side,
             price: booked.fill.price.into(),
@@ -73,6 +88,10 @@ struct FillsQuery {
     account_id: Option<String>,
     /// Only of this instrument.
     symbol: Option<String>,
+    /// Only of this order.
+    order_id: Option<String>,
+    /// Only in this book.
+    book_id: Option<String>,
     /// At most so many, 1 to 1000.
     limit: Option<u32>,
     /// `next_cursor` of the page before.
@@ -93,8 +112,18 @@ async fn fills(
     let limit = page::limit(query.limit)?;
     let before: Option<(Timestamp, i64)> = page::start("fills", query.cursor.as_deref())?;
     let account = orders::visible_account(ctx, query.account_id.as_deref())?;
-    let filter = FillFilter { account, symbol: orders::symbol(query.symbol.as_deref())? };
+    let filter = FillFilter {
+        account,
+        symbol: orders::symbol(query.symbol.as_deref())?,
+        order: named(query.order_id.as_deref())?,
+        book: named(query.book_id.as_deref())?,
+    };
     let mut found = desk.gateway.fills(ctx, &filter, before, limit as usize + 1).await?;
     let next_cursor = page::cut(&mut found, limit, "fills", |booked| (booked.fill.at, booked.seq));
     Ok(axum::Json(FillList { items: found.into_iter().map(Fill::from).collect(), next_cursor }))
+}
+
+/// An id in a query; one that is malformed names nothing.
+fn named<T: std::str::FromStr>(id: Option<&str>) -> Result<Option<T>, Problem> {
+    id.map(str::parse).transpose().map_err(|_| Problem::new(Code::NotFound))
 }

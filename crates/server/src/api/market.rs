@@ -187,13 +187,13 @@ async fn bars(
 fn known(desk: &Desk, symbol: &str) -> Result<Symbol, Problem> {
     let symbol: Symbol = symbol
         .parse()
-        .map_err(|e| Problem::field(Code::SymbolUnknown, "symbol", sentence(&format!("{e}"))))?;
+        .map_err(|e| Problem::field(Code::SYMBOL_UNKNOWN, "symbol", sentence(&format!("{e}"))))?;
     match desk.market.instrument(&symbol) {
         Some(_) => Ok(symbol),
         None => Err(Problem {
             field: Some("symbol".into()),
             value: Some(symbol.to_string().into()),
-            ..Problem::new(Code::SymbolUnknown)
+            ..Problem::new(Code::SYMBOL_UNKNOWN)
         }),
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Desk> {
         .routes(routes!(user, change_user))
         .routes(routes!(invite_user))
         .routes(routes!(grant, revoke))
+        .routes(routes!(grant_live, revoke_live))
 }
 
 /// A person.
@@ -50,6 +51,8 @@ struct Grant {
     account_name: String,
     #[schema(value_type = words::Access)]
     access: domain::Access,
+    /// Whether orders may move real money.
+    live: bool,
 }
 
 impl From<identity::User> for User {
@@ -58,6 +61,7 @@ impl From<identity::User> for User {
             account_id: grant.account_id.to_string(),
             account_name: grant.account_name,
             access: grant.access,
+            live: grant.live,
         };
         Self {
             id: user.id.to_string(),
@@ -281,6 +285,37 @@ async fn revoke(
     Ok(axum::Json(desk.identity.revoke(who.context(), user, account).await?.into()))
 }
 
+/// Let somebody trade with real money
+///
+/// On an account that they were granted. By owners, and by managers of the account who may themselves; needs a second
+/// factor of the last 5 minutes.
+#[utoipa::path(put, path = "/api/v1/users/{id}/grants/{account_id}/live", tag = "People",
+    params(("id" = String, Path, description = "The person."), ("account_id" = String, Path, description = "The account."), Key),
+    responses((status = 200, body = User), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn grant_live(
+    State(desk): State<Desk>,
+    who: SignedIn,
+    Path((user, account)): Path<(UserId, AccountId)>,
+    headers: HeaderMap,
+) -> Result<axum::Json<User>, Problem> {
+    Key::read(&headers)?;
+    Ok(axum::Json(desk.identity.grant_live(who.context(), user, account, true).await?.into()))
+}
+
+/// Let somebody trade with real money no more
+#[utoipa::path(delete, path = "/api/v1/users/{id}/grants/{account_id}/live", tag = "People",
+    params(("id" = String, Path, description = "The person."), ("account_id" = String, Path, description = "The account."), Key),
+    responses((status = 200, body = User), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn revoke_live(
+    State(desk): State<Desk>,
+    who: SignedIn,
+    Path((user, account)): Path<(UserId, AccountId)>,
+    headers: HeaderMap,
+) -> Result<axum::Json<User>, Problem> {
+    Key::read(&headers)?;
+    Ok(axum::Json(desk.identity.grant_live(who.context(), user, account, false).await?.into()))
+}
+
 impl From<PeopleError> for Problem {
     fn from(error: PeopleError) -> Self {
         let text = sentence(&error.to_string());
@@ -290,6 +325,7 @@ impl From<PeopleError> for Problem {
                 denied.into()
             }
             PeopleError::Denied(denied) => Self::from(denied).on_record(),
+            PeopleError::StepUp(needed) => needed.into(),
             PeopleError::NotFound | PeopleError::AccountNotFound => Self::new(Code::NotFound),
             PeopleError::UsernameInvalid(_) => Self::field(Code::FieldInvalid, "username", text),
             PeopleError::UsernameTaken => Self::field(Code::UsernameTaken, "username", text),

@@ -152,6 +152,16 @@ schemas! {
     OrderType = all!(domain::OrderKind);
     /// How long an order works.
     TimeInForce = all!(domain::TimeInForce);
+    /// Whether an order stands alone or brings others with it.
+    OrderClass = all!(domain::OrderClass);
+    /// What an order is for in a group of orders.
+    Leg = all!(domain::Leg);
+    /// Who made an order.
+    Origin = all!(domain::Origin);
+    /// Why brokers say no.
+    BrokerReasonCode = all!(domain::Reason);
+    /// What sort of booking a fill is.
+    BookingKind = all!(trading::BookingKind);
     /// Where an order stands.
     OrderStatus = all!(domain::Status);
     /// Who crossed the spread.
@@ -160,6 +170,20 @@ schemas! {
     BarLength = all!(domain::Every);
     /// Whether a person may sign in.
     UserStatus = ["invited", "active", "disabled"];
+    /// Who does something for an order.
+    SupportWay = ["broker", "desk", "no"];
+    /// How the cost of what is sold is reckoned.
+    CostMethod = all!(domain::CostMethod);
+    /// What sort of owner a book has; `own` is the account's own.
+    BookKind = ["own", "person", "bot", "strategy"];
+    /// What sort of owner a book can be opened for.
+    BookOwnerKind = all!(trading::books::BookKind);
+    /// The time between two points of a history.
+    HistoryStep = all!(trading::portfolio::Every);
+    /// A length of time that ends now.
+    Period = all!(trading::portfolio::Period);
+    /// Where an approval stands.
+    ApprovalStatus = all!(trading::ApprovalStatus);
     /// Which orders are listed.
     OrderScope = ["open", "closed", "all"];
     /// What somebody may make of a person's status.

@@ -361,7 +361,7 @@ impl Connection {
             return Err((problem.code.as_str(), problem.detail.into()));
         }
         if topic.symbol().is_some_and(|symbol| self.desk.market.instrument(symbol).is_none()) {
-            return Err((Code::SymbolUnknown.as_str(), Code::SymbolUnknown.help().to_owned()));
+            return Err((Code::SYMBOL_UNKNOWN.as_str(), Code::SYMBOL_UNKNOWN.help().to_owned()));
         }
         Ok(topic)
     }

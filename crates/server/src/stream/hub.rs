@@ -98,9 +98,15 @@ impl Hub {
         self.skip(|topic| topic.symbol().is_some());
     }
 
-    /// Says of every account's orders that events were lost before they had a number.
-    pub(crate) fn skip_orders(&self) {
-        self.skip(|topic| matches!(topic, Topic::Orders(_)));
+    /// Says of everything that the gateway tells that events were lost before they had a number.
+    pub(crate) fn skip_trading(&self) {
+        self.skip(|topic| !matches!(topic, Topic::Feed) && topic.symbol().is_none());
+    }
+
+    /// Says of some topics that something changed that each listener may see a different part of: a gap, after which
+    /// they take a snapshot.
+    pub(crate) fn ask_again(&self, of: impl Fn(&Topic) -> bool) {
+        self.skip(of);
     }
 
     fn skip(&self, of: impl Fn(&Topic) -> bool) {

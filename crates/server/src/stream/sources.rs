@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{AccountId, Context, Quote, Symbol, Timestamp};
+use domain::{AccountId, Context, Quote, Status, Symbol, Timestamp};
 use market::MarketEvent;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use trading::TradingEvent;
 
 use crate::Desk;
 use crate::api::words::At;
-use crate::api::{AccountDetail, Bar, Feed, Order, Position, QuoteEvent, Trade};
+use crate::api::{AccountDetail, Bar, Feed, Fill, Order, Position, QuoteEvent, Trade, UnknownOrderList};
 use crate::stream::topic::Topic;
 
 /// Quotes of a symbol are sent at most this often: the newest one, as nobody reads faster.
@@ -91,6 +91,7 @@ async fn follow_trading(desk: &Desk) {
                 let (at, ctx) = now(desk);
                 for account in desk.gateway.accounts(&ctx) {
                     shown.publish_account(desk, &ctx, account.id, at);
+                    shown.publish_unknown(desk, &ctx, account.id, at).await;
                 }
                 for status in desk.market.feeds() {
                     desk.hub.publish(&Topic::Feed, at, &Feed::new(&status, at));
@@ -105,13 +106,26 @@ async fn follow_trading(desk: &Desk) {
                 if desk.hub.is_wanted(&topic, at) {
                     desk.hub.publish(&topic, at, &Order::new(desk, &order).await);
                 }
+                // One that is found again leaves the list with its next event.
+                if order.status == Status::Unknown || shown.has_unknown(order.account) {
+                    shown.publish_unknown(desk, &ctx, order.account, at).await;
+                }
             }
             Ok(TradingEvent::Account(account)) => shown.publish_account(desk, &ctx, account, at),
-            // A fill shows in its order, its position and its account.
-            Ok(TradingEvent::Fill(_)) => {}
+            Ok(TradingEvent::Fill(fill)) => {
+                let topic = Topic::Fills(fill.account);
+                if desk.hub.is_wanted(&topic, at) {
+                    desk.hub.publish(&topic, at, &Fill::from(fill.as_ref().clone()));
+                }
+            }
+            Ok(TradingEvent::Kills) => desk.hub.ask_again(|topic| *topic == Topic::KillSwitches),
+            Ok(TradingEvent::Limits) => desk.hub.ask_again(|topic| *topic == Topic::Limits),
+            Ok(TradingEvent::Approvals) => {
+                desk.hub.ask_again(|topic| matches!(topic, Topic::Approvals(_)));
+            }
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "the stream fell behind the gateway");
-                desk.hub.skip_orders();
+                desk.hub.skip_trading();
             }
             Err(RecvError::Closed) => return,
         }
@@ -124,11 +138,32 @@ fn now(desk: &Desk) -> (Timestamp, Context) {
     (at, Context::operator(Some("stream".to_owned()), at))
 }
 
-/// What was last sent of accounts and positions, so that only changes are sent.
+/// What was last sent of accounts, positions and unknown orders, so that only changes are sent.
 #[derive(Default)]
 struct Shown(HashMap<(AccountId, Option<String>), Value>);
 
+/// The key of an account's unknown orders, which is no symbol.
+const UNKNOWN: &str = "unknown orders";
+
 impl Shown {
+    fn has_unknown(&self, id: AccountId) -> bool {
+        let shown = self.0.get(&(id, Some(UNKNOWN.to_owned())));
+        shown.and_then(|list| list["items"].as_array()).is_some_and(|items| !items.is_empty())
+    }
+
+    async fn publish_unknown(&mut self, desk: &Desk, ctx: &Context, id: AccountId, at: Timestamp) {
+        let topic = Topic::Unknown(id);
+        if !desk.hub.is_wanted(&topic, at) {
+            return;
+        }
+        let unknowns = desk.gateway.unknowns(ctx).into_iter().filter(|unknown| unknown.order.account == id);
+        let list = UnknownOrderList::new(desk, unknowns).await;
+        let nothing_new = list.is_empty() && !self.has_unknown(id);
+        if !nothing_new {
+            self.publish_if_changed(desk, &topic, (id, Some(UNKNOWN.to_owned())), at, &list);
+        }
+    }
+
     fn publish_account(&mut self, desk: &Desk, ctx: &Context, id: AccountId, at: Timestamp) {
         let (account, positions) = (Topic::Account(id), Topic::Positions(id));
         if desk.hub.is_wanted(&account, at)

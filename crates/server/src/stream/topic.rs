@@ -11,6 +11,16 @@ use domain::{AccountId, Context, Denied, Every, Permission, Resource, Symbol};
 pub(crate) enum Topic {
     /// Orders of an account as they change.
     Orders(AccountId),
+    /// Executions of an account as they are booked.
+    Fills(AccountId),
+    /// Orders of an account whose outcome is not known, all of them whenever that changes.
+    Unknown(AccountId),
+    /// What waits for a second person on an account: only that it changed.
+    Approvals(AccountId),
+    /// Kill switches: only that something changed.
+    KillSwitches,
+    /// Risk limits: only that something changed.
+    Limits,
     /// Positions of an account as they change, in quantity or in worth.
     Positions(AccountId),
     /// Balances and state of an account.
@@ -37,10 +47,14 @@ impl Topic {
     /// Whether `ctx` may listen.
     pub(crate) fn require(&self, ctx: &Context) -> Result<(), Denied> {
         match self {
-            Self::Orders(account) => ctx.require(Permission::OrdersView, Resource::Account(*account)),
+            Self::Orders(account)
+            | Self::Fills(account)
+            | Self::Unknown(account)
+            | Self::Approvals(account) => ctx.require(Permission::OrdersView, Resource::Account(*account)),
             Self::Positions(account) | Self::Account(account) => {
                 ctx.require(Permission::AccountsView, Resource::Account(*account))
             }
+            Self::KillSwitches | Self::Limits => ctx.require(Permission::OrdersView, Resource::Desk),
             Self::Feed | Self::Bars(..) | Self::Trades(_) | Self::Quotes(_) => {
                 ctx.require(Permission::MarketView, Resource::Desk)
             }
@@ -59,19 +73,24 @@ impl Topic {
     /// quotes last.
     pub(crate) fn rank(&self) -> u8 {
         match self {
-            Self::Orders(_) => 0,
-            Self::Positions(_) => 1,
-            Self::Account(_) => 2,
-            Self::Feed => 3,
-            Self::Bars(..) => 4,
-            Self::Trades(_) => 5,
-            Self::Quotes(_) => 6,
+            Self::KillSwitches => 0,
+            Self::Unknown(_) => 1,
+            Self::Orders(_) => 2,
+            Self::Fills(_) => 3,
+            Self::Positions(_) => 4,
+            Self::Account(_) => 5,
+            Self::Approvals(_) | Self::Limits => 6,
+            Self::Feed => 7,
+            Self::Bars(..) => 8,
+            Self::Trades(_) => 9,
+            Self::Quotes(_) => 10,
         }
     }
 
     pub(crate) fn keep(&self) -> Keep {
         let (events, seconds) = match self {
-            Self::Orders(_) | Self::Positions(_) | Self::Account(_) => (10_000, 600),
+            Self::Orders(_) | Self::Fills(_) | Self::Positions(_) | Self::Account(_) => (10_000, 600),
+            Self::Unknown(_) | Self::Approvals(_) | Self::KillSwitches | Self::Limits => (200, 600),
             Self::Trades(_) | Self::Bars(..) => (1_000, 60),
             Self::Quotes(_) | Self::Feed => (200, 60),
         };
@@ -83,6 +102,11 @@ impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Orders(account) => write!(f, "orders:{account}"),
+            Self::Fills(account) => write!(f, "fills:{account}"),
+            Self::Unknown(account) => write!(f, "unknown:{account}"),
+            Self::Approvals(account) => write!(f, "approvals:{account}"),
+            Self::KillSwitches => f.write_str("kill-switches"),
+            Self::Limits => f.write_str("limits"),
             Self::Positions(account) => write!(f, "positions:{account}"),
             Self::Account(account) => write!(f, "account:{account}"),
             Self::Feed => f.write_str("feed"),
@@ -107,6 +131,11 @@ impl FromStr for Topic {
         let (kind, of) = text.split_once(':').unwrap_or((text, ""));
         match kind {
             "orders" => Ok(Self::Orders(parse(of)?)),
+            "fills" => Ok(Self::Fills(parse(of)?)),
+            "unknown" => Ok(Self::Unknown(parse(of)?)),
+            "approvals" => Ok(Self::Approvals(parse(of)?)),
+            "kill-switches" if text == kind => Ok(Self::KillSwitches),
+            "limits" if text == kind => Ok(Self::Limits),
             "positions" => Ok(Self::Positions(parse(of)?)),
             "account" => Ok(Self::Account(parse(of)?)),
             "feed" if of.is_empty() => Ok(Self::Feed),
@@ -128,14 +157,31 @@ mod tests {
     #[test]
     fn a_topic_is_written_as_it_is_read() {
         let id = "01938f1e-7a00-7000-8000-000000000001";
-        let account = [format!("orders:{id}"), format!("positions:{id}"), format!("account:{id}")];
-        let market = ["feed", "trades:BTC-USD", "quotes:BTC-USD", "bars:BTC-USD:1s", "bars:BTC-USD:1m"];
+        let account = ["orders", "fills", "unknown", "approvals", "positions", "account"];
+        let account = account.map(|kind| format!("{kind}:{id}"));
+        let market = [
+            "kill-switches",
+            "limits",
+            "feed",
+            "trades:BTC-USD",
+            "quotes:BTC-USD",
+            "bars:BTC-USD:1s",
+            "bars:BTC-USD:1m",
+        ];
         for text in account.iter().map(String::as_str).chain(market) {
             assert_eq!(text.parse::<Topic>().expect(text).to_string(), text);
         }
-        for text in
-            ["", "orders", "orders:", "orders:7", "bars:BTC-USD", "bars:BTC-USD:5m", "feed:x", "trades:btc"]
-        {
+        for text in [
+            "",
+            "orders",
+            "orders:",
+            "orders:7",
+            "bars:BTC-USD",
+            "bars:BTC-USD:5m",
+            "feed:x",
+            "limits:",
+            "trades:btc",
+        ] {
             assert!(text.parse::<Topic>().is_err(), "{text}");
         }
     }

@@ -40,6 +40,8 @@ struct Caller {
 /// What a route is called with.
 struct Things {
     victim: String,
+    /// An approval that waits for a second person.
+    approval: String,
     /// Account, an order on it, and whether the callers were granted it.
     accounts: [(String, String, bool); 2],
 }
@@ -50,7 +52,8 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
     let victim = desk.person("victim", Role::Viewer, None).await.id.to_string();
     let granted = (desk.paper.to_string(), desk.resting_order(&owner, desk.paper).await, true);
     let foreign = (desk.other.to_string(), desk.resting_order(&owner, desk.other).await, false);
-    let things = Things { victim, accounts: [granted, foreign] };
+    let approval = desk.waiting_approval(&owner).await;
+    let things = Things { victim, approval, accounts: [granted, foreign] };
 
     let mut callers = vec![Caller { name: "anonymous".into(), signed_in: None }];
     for role in Role::ALL {
@@ -83,15 +86,19 @@ async fn check(desk: &Desk, rule: &Rule, caller: &Caller, things: &Things) -> Ve
             let id = match rule.path {
                 path if path.contains("/orders/{id}") => order,
                 path if path.contains("/users/") => user,
+                path if path.contains("/approvals/") => &things.approval,
                 _ => account,
             };
             let oneself = rule.path.contains("/users/") && Some(user) == own;
             if (!about_account && !granted) || (oneself && rule.method != "GET") {
                 continue;
             }
-            let path = rule.path.replace("{id}", id).replace("{account_id}", account);
+            let path =
+                rule.path.replace("{id}", id).replace("{account_id}", account).replace("{symbol}", "BTC-USD");
+            let path = path.replace("{book_id}", &things.victim);
             let cookie = caller.signed_in.as_ref().map(|(_, _, cookie)| cookie.as_str());
-            let answer = desk.ask(rule.method, &with_query(&path), cookie, body(rule).as_deref()).await;
+            let body = body(rule, own.unwrap_or(user));
+            let answer = desk.ask(rule.method, &with_query(rule, &path), cookie, body.as_deref()).await;
             let role = caller.signed_in.as_ref().map(|(role, _, _)| *role);
             let (expected, got) = (expected(rule.needs, role, *granted, oneself), outcome(&answer));
             if expected != got {
@@ -136,8 +143,8 @@ fn outcome(answer: &Answer) -> &'static str {
     }
 }
 
-/// A body that passes the form, so that the answer is about who asks.
-fn body(rule: &Rule) -> Option<String> {
+/// A body that passes the form, so that the answer is about who asks; `user` is the caller.
+fn body(rule: &Rule, user: &str) -> Option<String> {
     let body = match (rule.method, rule.path) {
         ("POST", "/api/v1/session") => r#"{"username":"nobody","password":"x"}"#,
         ("POST", "/api/v1/session/code" | "/api/v1/session/step-up" | "/api/v1/factors/totp/confirm") => {
@@ -145,9 +152,24 @@ fn body(rule: &Rule) -> Option<String> {
         }
         ("POST", "/api/v1/factors/totp") => r#"{"password":"x"}"#,
         ("POST", "/api/v1/users") => r#"{"username":"victim","display_name":"V","roles":["viewer"]}"#,
+        ("POST", "/api/v1/kill-switches") => {
+            return Some(format!(r#"{{"scope":"user/{user}","reason":"practice","drill":true}}"#));
+        }
+        ("PUT", "/api/v1/limits") => r#"{"scope":"desk","kind":"open_orders","value":"many"}"#,
+        ("POST", "/api/v1/limits/drawdown-reset") => r#"{"scope":"desk"}"#,
+        ("POST", path) if path.ends_with("/approve") || path.ends_with("/refuse") => "{}",
+        ("POST", path) if path.ends_with("/live") => r#"{"name":"x"}"#,
+        ("PUT", path) if path.ends_with("/live") => return None,
+        ("PATCH", "/api/v1/orders/{id}") => r#"{"limit_price":"0"}"#,
+        ("POST", "/api/v1/orders/{id}/resolve") => r#"{"choice":"ask_again"}"#,
+        ("POST", path) if path.ends_with("/books") => r#"{"name":"","kind":"strategy"}"#,
+        ("POST", path) if path.ends_with("/transfers") => r#"{"amount":"0","note":""}"#,
+        ("PUT", path) if path.ends_with("/cost-method") => r#"{"cost_method":"average"}"#,
+        ("POST", path) if path.ends_with("/close") => "{}",
+        ("POST", path) if path.ends_with("/cancel-all") => return None,
         ("PATCH", _) => r#"{"display_name":"Victim"}"#,
         ("PUT", _) => r#"{"access":"view"}"#,
-        ("POST", path) if path.contains("/accounts/") => {
+        ("POST", path) if path.contains("/accounts/") && path.contains("/orders") => {
             r#"{"symbol":"BTC-USD","side":"buy","type":"limit","time_in_force":"day","quantity":"0","limit_price":"1"}"#
         }
         _ => return None,
@@ -155,10 +177,13 @@ fn body(rule: &Rule) -> Option<String> {
     Some(body.to_owned())
 }
 
-fn with_query(path: &str) -> String {
+fn with_query(rule: &Rule, path: &str) -> String {
     match path {
+        "/api/v1/kill-switches" if rule.method == "DELETE" => format!("{path}?scope=desk"),
+        "/api/v1/limits" if rule.method == "DELETE" => format!("{path}?scope=desk&kind=open_orders"),
         "/api/v1/market/bars" => format!("{path}?symbol=BTC-USD&every=1m"),
         "/api/v1/market/trades" => format!("{path}?symbol=BTC-USD"),
+        path if path.ends_with("/history") => format!("{path}?every=1m"),
         _ => path.to_owned(),
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use audit::{ANCHORS_FILE, Anchors, Chain};
 use axum::Router;
 use axum::body::Body;
@@ -12,17 +13,18 @@ use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use domain::{
     Access, AccountId, Clock as _, Context, Instrument, Money, Quote, RequestId, Role, Symbol, SystemClock,
+    Timestamp, UserId,
 };
 use identity::{Hashing, Identity, NewUser, User};
 use market::{Feed, FeedState, Market};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use storage::Database;
+use storage::{Database, StorageError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use trading::accounts::NewAccount;
-use trading::{Gateway, Mode, OrderLimits, PaperSettings, PaperVenue};
+use trading::{FourEyes, Gateway, Mode, OrderLimits, PaperSettings, PaperVenue, People};
 use vault::{MASTER_KEY_FILE, MasterKey, SigningKey, Vault};
 
 pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
@@ -36,6 +38,7 @@ pub(crate) struct Desk {
     pub other: AccountId,
     pub stop: CancellationToken,
     pub db: Database,
+    pub venue: PaperVenue,
     feed: Feed,
     _home: TempDir,
 }
@@ -79,7 +82,8 @@ impl Desk {
         let mut feed = market.feed("test");
         feed.state(FeedState::Live, None);
         let book = home.path().join("paper.db");
-        let venue = PaperVenue::open(&book, &market, clock.clone(), PaperSettings::default(), &stop);
+        let paper = PaperSettings { answer_within: Duration::from_millis(200), ..PaperSettings::default() };
+        let venue = PaperVenue::open(&book, &market, clock.clone(), paper, &stop);
         let venue = venue.await.expect("a paper venue");
         let mut brokers = Vec::new();
         for name in ["Paper", "Other"] {
@@ -101,6 +105,12 @@ impl Desk {
             brokers,
             limits: OrderLimits::default(),
             tick: Duration::from_millis(50),
+            jitter: 1,
+            kill_file: None,
+            four_eyes: FourEyes {
+                people: Some(Arc::new(Everybody(identity.clone()))),
+                ..FourEyes::default()
+            },
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
         let app = server::app(server::Parts {
@@ -114,7 +124,7 @@ impl Desk {
             public_url: "https://desk.test".to_owned(),
             stop: stop.clone(),
         });
-        let mut desk = Self { app, identity, paper, other, stop, db, feed, _home: home };
+        let mut desk = Self { app, identity, paper, other, stop, db, venue, feed, _home: home };
         desk.quote("100", "101");
         desk
     }
@@ -190,6 +200,22 @@ impl Desk {
         Answer { status, headers, text, body }
     }
 
+    /// Asks until the answer is as wanted.
+    pub(crate) async fn until(&self, cookie: &str, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let answer = self.ask("GET", path, Some(cookie), None).await;
+                assert_eq!(answer.status, StatusCode::OK, "GET {path}: {}", answer.text);
+                if wanted(&answer.body) {
+                    return answer.body;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| panic!("{path} never was as wanted"))
+    }
+
     /// A limit order far below the market, which stays open.
     pub(crate) async fn resting_order(&self, cookie: &str, account: AccountId) -> String {
         let body = r#"{"symbol":"BTC-USD","side":"buy","type":"limit","time_in_force":"gtc","quantity":"1","limit_price":"90"}"#;
@@ -197,6 +223,16 @@ impl Desk {
         let placed = self.ask("POST", &path, Some(cookie), Some(body)).await;
         assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.text);
         placed.body["id"].as_str().expect("an id").to_owned()
+    }
+}
+
+/// Everybody who may sign in.
+struct Everybody(Identity);
+
+#[async_trait]
+impl People for Everybody {
+    async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
+        self.0.person(user, at).await
     }
 }
 

@@ -13,7 +13,7 @@ const STEP_UP: &str = "/api/v1/session/step-up";
 const TOTP: &str = "/api/v1/factors/totp";
 
 /// An authenticator app. The clock is the real one, so each use takes the code of another step within the drift.
-struct App {
+pub(crate) struct App {
     totp: Totp,
     begun_at: Timestamp,
     used: i64,
@@ -35,7 +35,7 @@ fn body(code: &str) -> String {
 
 impl Desk {
     /// Enrols whoever holds the cookie: their app, their recovery codes, their new cookie.
-    async fn enrol(&self, cookie: &str) -> (App, Vec<String>, String) {
+    pub(crate) async fn enrol(&self, cookie: &str) -> (App, Vec<String>, String) {
         let password = format!(r#"{{"password":"{PASSWORD}"}}"#);
         let begun = self.ask("POST", TOTP, Some(cookie), Some(&password)).await;
         assert_eq!(begun.status, StatusCode::OK, "{}", begun.text);

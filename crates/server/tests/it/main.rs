@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod books;
 mod desk;
 mod document;
 mod factors;
+mod orders;
 mod requests;
+mod safety;
 mod stream;

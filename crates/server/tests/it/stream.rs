@@ -11,8 +11,10 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use trading::Misbehave;
 
 use crate::desk::Desk;
+use crate::orders::limit;
 
 /// Longer than anything here takes, so that a test fails and does not hang.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -94,6 +96,29 @@ async fn orders_come_live_in_order_and_are_resumed_after_a_break() {
         assert_eq!(event["seq"], seq);
         seen.push(event["data"]["id"].clone());
     }
+}
+
+#[tokio::test]
+async fn fills_and_lost_orders_come_live_and_a_kill_switch_asks_for_a_snapshot() {
+    let (desk, owner) = Desk::with_owner().await;
+    let at = serve(&desk).await;
+    let mut client = Client::open(at, &owner, ORIGIN).await.unwrap();
+    client.next("hello").await;
+    client.subscribe(&format!("fills:{}", desk.paper)).await;
+    let bought = desk.bought(&owner, "2").await;
+    let fill = client.next("event").await;
+    assert_eq!((&fill["data"]["order_id"], &fill["data"]["quantity"]), (&json!(bought), &json!("2")));
+
+    client.subscribe(&format!("unknown:{}", desk.paper)).await;
+    desk.venue.misbehave(Misbehave { hang_before: 1.0, ..Misbehave::default() }).await;
+    let lost = desk.order(&owner, &limit("95")).await.body;
+    let listed = client.next("event").await;
+    assert_eq!(listed["data"]["items"][0]["order"]["id"], lost["id"], "{listed}");
+
+    client.subscribe("kill-switches").await;
+    let stop = r#"{"scope":"desk","reason":"something is wrong"}"#;
+    desk.ask("POST", "/api/v1/kill-switches", Some(&owner), Some(stop)).await;
+    assert_eq!(client.next("gap").await["topic"], "kill-switches");
 }
 
 #[tokio::test]

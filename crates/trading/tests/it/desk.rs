@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::{
     Access, AccountId, AuditEntry, Clock, Context, Decimal, Instrument, Order, OrderEvent, OrderId,
-    OrderKind, OrderRequest, Quote, RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp,
-    UserId,
+    OrderRequest, Quote, RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp, UserId,
 };
 use market::{Feed, Market, Settings};
 use storage::testing::TestDatabase;
@@ -15,8 +15,9 @@ use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, que
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
 use trading::{
-    Account, AccountState, BrokerOrder, BrokerStatus, CancelError, Gateway, Holding, Mode, OrderLimits,
-    PaperSettings, PaperVenue, Parts, SubmitError, Submitted,
+    Account, AccountState, ApprovalId, BookingKind, Broker, BrokerOrder, BrokerStatus, CancelError, FourEyes,
+    Gateway, Holding, KillFile, Mode, OrderLimits, PaperSettings, PaperVenue, Parts, People, SubmitError,
+    Submitted,
 };
 
 use crate::faulty::{Fault, Faulty};
@@ -55,6 +56,30 @@ impl Clock for MovableClock {
     }
 }
 
+/// What a desk to test is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Setting {
+    /// The broker would take an order twice.
+    pub(crate) takes_doubles: bool,
+    /// The account is for real money.
+    pub(crate) live: bool,
+    /// A second person has to agree to a raised limit.
+    pub(crate) raises: bool,
+}
+
+/// People that the desk knows.
+#[derive(Default)]
+pub(crate) struct Known(Mutex<Vec<Context>>);
+
+#[async_trait]
+impl People for Known {
+    async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
+        let known = self.0.lock().unwrap();
+        let person = known.iter().rev().find(|ctx| ctx.user_id() == Some(user));
+        Ok(person.map(|ctx| later(ctx, at)))
+    }
+}
+
 /// A desk with one account, on which `ctx` may trade.
 pub(crate) struct Desk {
     pub(crate) gateway: Gateway,
@@ -69,6 +94,8 @@ pub(crate) struct Desk {
     _venue_folder: Option<Arc<tempfile::TempDir>>,
     market: Market,
     feed: Mutex<Feed>,
+    people: Arc<Known>,
+    setting: Setting,
     stop: CancellationToken,
 }
 
@@ -81,15 +108,8 @@ pub(crate) fn symbol() -> Symbol {
 }
 
 fn request(name: &str, side: Side, quantity: &str, limit_price: Option<&str>) -> OrderRequest {
-    OrderRequest {
-        client_order_id: name.into(),
-        symbol: symbol(),
-        side,
-        kind: if limit_price.is_some() { OrderKind::Limit } else { OrderKind::Market },
-        time_in_force: TimeInForce::Gtc,
-        quantity: quantity.parse().unwrap(),
-        limit_price: limit_price.map(|price| price.parse().unwrap()),
-    }
+    let limit_price = limit_price.map(|price| price.parse().unwrap());
+    OrderRequest::simple(name, symbol(), side, quantity.parse().unwrap(), limit_price, TimeInForce::Gtc)
 }
 
 pub(crate) fn market(name: &str, quantity: &str) -> OrderRequest {
@@ -119,7 +139,19 @@ impl Desk {
     pub(crate) async fn open(database: &TestDatabase) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let file = folder.path().join("paper.db");
-        Self::start(database, file, Some(folder), None).await
+        Self::start(database, file, Some(folder), None, Setting::default()).await
+    }
+
+    /// The same at a broker that would take an order twice.
+    pub(crate) async fn open_where_doubles_are_taken(database: &TestDatabase) -> Self {
+        Self::open_with(database, Setting { takes_doubles: true, ..Setting::default() }).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn open_with(database: &TestDatabase, setting: Setting) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let file = folder.path().join("paper.db");
+        Self::start(database, file, Some(folder), None, setting).await
     }
 
     /// The same desk after a stop: new tasks, the same databases.
@@ -128,13 +160,14 @@ impl Desk {
         self.db.close().await;
         self.venue.close().await;
         let (file, folder) = (self.venue_file.clone(), self._venue_folder.clone());
-        Self::start(database, file, folder, Some(self.account.clone())).await
+        Self::start(database, file, folder, Some(self.account.clone()), self.setting).await
     }
 
     /// A second desk on the same databases, while this one runs.
     pub(crate) async fn second(&self, database: &TestDatabase) -> Self {
         let folder = self._venue_folder.clone();
-        Self::start(database, self.venue_file.clone(), folder, Some(self.account.clone())).await
+        let account = Some(self.account.clone());
+        Self::start(database, self.venue_file.clone(), folder, account, self.setting).await
     }
 
     async fn start(
@@ -142,6 +175,7 @@ impl Desk {
         venue_file: PathBuf,
         folder: Option<Arc<tempfile::TempDir>>,
         account: Option<Account>,
+        setting: Setting,
     ) -> Self {
         let clock = Arc::new(MovableClock { begun: std::time::Instant::now(), ahead: Mutex::default() });
         let now = clock.now();
@@ -151,7 +185,8 @@ impl Desk {
         let mut feed = market.feed("test");
         feed.put_quote(quote(now, "5")).unwrap();
         let stop = CancellationToken::new();
-        let settings = PaperSettings { fee_bps: Decimal::from(10), settle_window: Duration::ZERO };
+        let settings =
+            PaperSettings { settle_window: Duration::ZERO, ..PaperSettings::with_fee_bps(Decimal::from(10)) };
         let venue = PaperVenue::open(&venue_file, &market, clock.clone(), settings, &stop).await.unwrap();
         let account = match account {
             Some(account) => account,
@@ -159,7 +194,7 @@ impl Desk {
                 let new = NewAccount {
                     name: "Paper".into(),
                     broker: "paper".into(),
-                    mode: Mode::Paper,
+                    mode: if setting.live { Mode::Live } else { Mode::Paper },
                     currency: "USD".into(),
                 };
                 let account = trading::accounts::open(&db, &Context::operator(None, now), new).await.unwrap();
@@ -167,7 +202,8 @@ impl Desk {
                 account
             }
         };
-        let broker = Arc::new(Faulty::new(venue.broker(account.id)));
+        let people = Arc::new(Known::default());
+        let broker = Arc::new(Faulty::new(venue.broker(account.id), setting.takes_doubles));
         let parts = Parts {
             db: db.clone(),
             market: market.clone(),
@@ -175,6 +211,13 @@ impl Desk {
             brokers: vec![(account.clone(), broker.clone())],
             limits: OrderLimits::default(),
             tick: TICK,
+            jitter: 1,
+            kill_file: Some(KillFile::open(&venue_file.with_file_name("kill-switch")).unwrap()),
+            four_eyes: FourEyes {
+                raises: setting.raises,
+                people: Some(people.clone()),
+                ..FourEyes::default()
+            },
         };
         let gateway = Gateway::start(parts, &stop).await.unwrap();
         let desk = Self {
@@ -190,6 +233,8 @@ impl Desk {
             _venue_folder: folder,
             market,
             feed: Mutex::new(feed),
+            people,
+            setting,
             stop,
         };
         desk.until_reconciled().await;
@@ -258,7 +303,7 @@ impl Desk {
     }
 
     /// Asks again whenever something changed.
-    async fn wait<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
         let waiting = async {
             let mut events = self.gateway.subscribe();
             loop {
@@ -314,11 +359,80 @@ impl Desk {
         let executions = truth.executions(Timestamp::UNIX_EPOCH).await.unwrap();
         let fills =
             self.gateway.fills(&self.ctx, &trading::FillFilter::default(), None, 10_000).await.unwrap();
-        let mut theirs: Vec<_> = executions.into_iter().map(|e| e.fill.execution_id).collect();
-        let mut ours: Vec<_> = fills.into_iter().map(|f| f.fill.execution_id).collect();
+        let mut theirs: Vec<_> = executions
+            .into_iter()
+            .filter_map(|execution| match execution.event {
+                OrderEvent::Filled(fill) => Some(fill.execution_id),
+                _ => None,
+            })
+            .collect();
+        let ours = fills.into_iter().filter(|booked| booked.kind == BookingKind::Fill);
+        let mut ours: Vec<_> = ours.map(|booked| booked.fill.execution_id).collect();
         theirs.sort();
         ours.sort();
         assert_eq!(ours, theirs, "executions");
+    }
+
+    /// Somebody else of a role, who may do everything on the account that the role may, and has just shown a factor.
+    pub(crate) fn person(&self, role: Role) -> Context {
+        let now = self.clock.now();
+        context(role, Some((self.account.id, Access::Manage)), now).with_factor(Some(now))
+    }
+
+    /// The same person at this moment.
+    pub(crate) fn now(&self, ctx: &Context) -> Context {
+        later(ctx, self.clock.now())
+    }
+
+    /// From now on the desk knows what this person may do.
+    pub(crate) fn introduce(&self, ctx: &Context) {
+        self.people.0.lock().unwrap().push(ctx.clone());
+    }
+
+    /// Somebody agrees to an approval, and the desk stops before it does anything about it.
+    pub(crate) async fn agreed_and_stopped(&self, id: ApprovalId, by: &Context) {
+        self.stop.cancel();
+        let (id, by) = (id.to_string(), by.user_id().unwrap().to_string());
+        let at = domain::micros(self.clock.now());
+        self.db
+            .write(move |tx: &mut Tx| {
+                Box::pin(async move {
+                    let sql = "UPDATE approvals SET status = 'approved', decided_by = $2, decided_at = $3 WHERE id = $1";
+                    query(sql).bind(id).bind(by).bind(at).execute(tx.sql()).await?;
+                    Ok::<_, StorageError>(())
+                })
+            })
+            .await
+            .unwrap();
+    }
+
+    /// The file of kill switches, as a command opens it.
+    pub(crate) fn kill_file(&self) -> KillFile {
+        KillFile::open(&self.venue_file.with_file_name("kill-switch")).unwrap()
+    }
+
+    /// The venue, whatever the connection does.
+    pub(crate) fn truth(&self) -> Arc<dyn Broker> {
+        self.venue.broker(self.account.id)
+    }
+
+    /// Keeps the writer of the database busy until the guard is dropped, as a disk does that hangs.
+    pub(crate) async fn hang(&self) -> tokio::sync::oneshot::Sender<()> {
+        let (release, released) = tokio::sync::oneshot::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let db = self.db.clone();
+        tokio::spawn(async move {
+            db.write(move |_: &mut Tx| {
+                Box::pin(async move {
+                    let _ = begin.send(());
+                    let _ = released.await;
+                    Ok::<_, StorageError>(())
+                })
+            })
+            .await
+        });
+        begun.await.unwrap();
+        release
     }
 
     pub(crate) fn stranger(&self) -> Context {
@@ -383,6 +497,12 @@ fn instrument() -> Instrument {
 fn quote(at: Timestamp, size: &str) -> Quote {
     let side = |price: &str| Some((price.parse().unwrap(), size.parse().unwrap()));
     Quote { symbol: symbol(), bid: side("99"), ask: side("101"), exchange: 1, at, received_at: None }
+}
+
+fn later(ctx: &Context, at: Timestamp) -> Context {
+    let mut ctx = ctx.clone();
+    ctx.at = at;
+    ctx
 }
 
 fn context(role: Role, grant: Option<(AccountId, Access)>, at: Timestamp) -> Context {

@@ -3,13 +3,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Order, OrderId, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use trading::{
-    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, SubmitFailure,
+    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, Profile,
+    SubmitFailure,
 };
 
 /// What goes wrong with the next submission (or, from then on, with the stream).
@@ -43,13 +43,16 @@ struct Script {
 /// The connection.
 pub(crate) struct Faulty {
     inner: Arc<dyn Broker>,
+    profile: Profile,
     script: Arc<Mutex<Script>>,
     cut: Arc<Notify>,
 }
 
 impl Faulty {
-    pub(crate) fn new(inner: Arc<dyn Broker>) -> Self {
-        Self { inner, script: Arc::default(), cut: Arc::default() }
+    /// `takes_doubles`: as a broker without an idempotency key, to which nothing may be sent a second time.
+    pub(crate) fn new(inner: Arc<dyn Broker>, takes_doubles: bool) -> Self {
+        let profile = Profile { refuses_duplicates: !takes_doubles, ..inner.profile().clone() };
+        Self { inner, profile, script: Arc::default(), cut: Arc::default() }
     }
 
     pub(crate) fn expect(&self, faults: impl IntoIterator<Item = Fault>) {
@@ -86,8 +89,8 @@ impl Faulty {
 
 #[async_trait]
 impl Broker for Faulty {
-    fn settle_window(&self) -> Duration {
-        self.inner.settle_window()
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     async fn submit(&self, order: &Order) -> Result<String, SubmitFailure> {
@@ -118,6 +121,24 @@ impl Broker for Faulty {
     async fn cancel(&self, order: &Order) -> Result<(), CancelFailure> {
         self.reachable().map_err(|error| CancelFailure::Unreachable(error.to_string()))?;
         self.inner.cancel(order).await
+    }
+
+    async fn replace(&self, order: &Order, by: &Order) -> Result<String, SubmitFailure> {
+        self.reachable().map_err(|error| SubmitFailure::NotReached(error.to_string()))?;
+        let fault = self.script.lock().unwrap().faults.pop_front();
+        if fault == Some(Fault::LoseRequest) {
+            return Err(SubmitFailure::Lost("connection reset".into()));
+        }
+        let answer = self.inner.replace(order, by).await;
+        if fault == Some(Fault::LoseAnswer) {
+            return Err(SubmitFailure::Lost("connection reset".into()));
+        }
+        answer
+    }
+
+    async fn open_orders(&self) -> Result<Vec<BrokerOrder>, BrokerUnreachable> {
+        self.reachable()?;
+        self.inner.open_orders().await
     }
 
     async fn find(&self, order: &Order) -> Result<Option<BrokerOrder>, BrokerUnreachable> {

@@ -6,7 +6,14 @@
 mod desk;
 mod faulty;
 
-use domain::{OrderEvent, Status};
+mod approvals;
+mod books;
+mod kill;
+mod limits;
+mod live;
+mod portfolio;
+
+use domain::Status;
 use storage::testing::databases;
 use trading::{CancelError, OrderFilter, Rule, SubmitError};
 
@@ -22,7 +29,8 @@ async fn a_market_order_is_journaled_sent_filled_and_booked() {
         let order = desk.until(order.id, |order| order.status == Status::Filled).await;
         assert_eq!(order.average_fill_price().unwrap().to_string(), "101");
 
-        let story: Vec<&str> = desk.journal(order.id).await.iter().map(OrderEvent::kind).collect();
+        let story: Vec<&str> =
+            desk.journal(order.id).await.iter().map(|event| event.kind().as_str()).collect();
         assert_eq!(story, ["submitting", "acknowledged", "filled"]);
         let acts = desk.acts();
         let orders: Vec<&str> =
@@ -166,7 +174,7 @@ async fn a_stream_that_tells_the_outcome_first_ends_the_doubt() {
 #[tokio::test]
 async fn an_order_that_never_arrived_expires_and_is_not_sent_again() {
     for database in databases().await {
-        let desk = Desk::open(&database).await;
+        let desk = Desk::open_where_doubles_are_taken(&database).await;
         desk.faults([Fault::LoseRequest]);
         let order = desk.submit(limit("a", "1", "90")).await.unwrap().order;
         desk.until(order.id, |order| order.status == Status::Unknown).await;
@@ -178,9 +186,24 @@ async fn an_order_that_never_arrived_expires_and_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn an_order_that_arrives_after_it_was_given_up_is_canceled_there() {
+async fn an_order_that_never_arrived_is_sent_again_under_the_same_id_where_doubles_are_refused() {
     for database in databases().await {
         let desk = Desk::open(&database).await;
+        desk.faults([Fault::LoseRequest]);
+        let order = desk.submit(limit("a", "1", "90")).await.unwrap().order;
+        let order = desk.until(order.id, |order| order.status == Status::Working).await;
+        assert_eq!((order.attempts, desk.sent()), (2, vec![order.id, order.id]));
+        let story: Vec<&str> =
+            desk.journal(order.id).await.iter().map(|event| event.kind().as_str()).collect();
+        assert_eq!(story, ["submitting", "lost", "absent", "submitting", "acknowledged"]);
+        desk.agrees_with_the_venue().await;
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_arrives_after_it_was_given_up_is_canceled_there() {
+    for database in databases().await {
+        let desk = Desk::open_where_doubles_are_taken(&database).await;
         desk.faults([Fault::LoseRequest]);
         let order = desk.submit(limit("a", "1", "90")).await.unwrap().order;
         let order = desk.until(order.id, |order| order.status == Status::Expired).await;
@@ -248,7 +271,7 @@ async fn executions_that_are_told_twice_count_once() {
 async fn a_stop_while_the_order_is_being_sent_loses_nothing_and_sends_nothing_twice() {
     for fault in [Fault::HangBefore, Fault::HangAfter] {
         for database in databases().await {
-            let desk = Desk::open(&database).await;
+            let desk = Desk::open_where_doubles_are_taken(&database).await;
             desk.faults([fault, Fault::SwallowEvents]);
             let order = desk.submit(limit("a", "1", "90")).await.unwrap().order;
             desk.until(order.id, |order| order.status == Status::Submitting).await;
@@ -258,7 +281,7 @@ async fn a_stop_while_the_order_is_being_sent_loses_nothing_and_sends_nothing_tw
             let desk = desk.restart(&database).await;
             let order = desk.until(order.id, |order| order.is_settled()).await;
             let expected = if fault == Fault::HangAfter { Status::Working } else { Status::Expired };
-            assert_eq!(order.status, expected, "with {fault:?}");
+            assert_eq!(order.status, expected, "with {fault:?}: {:?}", order.reason);
             assert!(desk.sent().is_empty(), "it is looked up, not sent again");
             desk.agrees_with_the_venue().await;
         }

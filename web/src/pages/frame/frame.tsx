@@ -1,16 +1,21 @@
 import { Link, type LinkProps, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useEffect } from "react";
 import { signInUrl, signOut } from "../../api/client";
-import { stream } from "../../live/desk";
+import { approvals, stream } from "../../live/desk";
+import { useResource } from "../../live/resource";
 import { sessionOver } from "../../live/session";
 import { useStore } from "../../live/store";
 import { Select } from "../../ui/controls";
 import {
+  Books,
   Candles,
-  Info,
+  Gauge,
+  Growth,
+  Handshake,
   List,
   Mark,
   Moon,
+  More,
   People,
   Person,
   Shield,
@@ -20,14 +25,20 @@ import {
 import { Menu, MenuItem, MenuLabel } from "../../ui/menu";
 import { chooseTheme, useTheme } from "../../ui/theme";
 import { StepUpDialog } from "../identity/step-up-dialog";
-import { useAccount, useChooseAccount, useMay, useSession } from "../session";
+import { useAccount, useAccountIds, useChooseAccount, useMay, useSession } from "../session";
+import { KillBanners, KillButton } from "../trading/kill-switch";
 import { OrderNews } from "../trading/order-news";
+import { AccountBanners, UnknownBanner } from "./banners";
 import { ModeBadge } from "./mode";
 import { ConnectionState, FeedState } from "./states";
 
 const TITLES: Record<string, string> = {
   "/": "Desk",
   "/orders": "Orders",
+  "/portfolio": "Portfolio",
+  "/books": "Books",
+  "/risk": "Risk",
+  "/approvals": "Approvals",
   "/users": "Users",
   "/security": "Security",
   "/audit": "Audit log",
@@ -58,21 +69,25 @@ export function Frame() {
             className="flex min-h-13 items-center gap-2 text-[0.9375rem] font-semibold tracking-tight"
           >
             <Mark />
-            Stockade
+            <span className="max-sm:sr-only">Stockade</span>
           </Link>
           {account && <ModeBadge mode={account.mode} />}
           <Navigation className="max-md:hidden" />
-          <div className="flex items-center gap-1 max-xl:ml-auto xl:order-last">
+          <div className="ml-auto flex items-center gap-1">
+            <KillButton />
             <ThemeButton />
             <PersonMenu />
           </div>
-          <div className="flex min-h-8 min-w-0 items-center gap-x-5 text-xs max-xl:-mx-3 max-xl:w-[calc(100%+1.5rem)] max-xl:border-t max-xl:border-line/60 max-xl:px-3 xl:ml-auto">
+          <div className="-mx-3 flex min-h-8 w-[calc(100%+1.5rem)] min-w-0 items-center gap-x-5 border-t border-line/60 px-3 text-xs sm:-mx-4 sm:w-[calc(100%+2rem)] sm:px-4">
             {mayMarket && <FeedState />}
             <ConnectionState />
             <AccountChoice />
           </div>
         </div>
       </header>
+      {mayOrders && <KillBanners />}
+      {account && <AccountBanners account={account} />}
+      {mayOrders && <UnknownBanner />}
       <Ended />
       <main
         id="main"
@@ -81,51 +96,107 @@ export function Frame() {
       >
         <Outlet />
       </main>
-      <Navigation className="fixed inset-x-0 bottom-0 z-30 justify-around border-t border-line bg-panel pb-[env(safe-area-inset-bottom)] md:hidden" />
+      <Navigation
+        short
+        className="fixed inset-x-0 bottom-0 z-30 justify-around border-t border-line bg-panel pb-[env(safe-area-inset-bottom)] md:hidden"
+      />
       {account && mayOrders && <OrderNews account={account} />}
       <StepUpDialog />
     </div>
   );
 }
 
-function Navigation({ className }: { className: string }) {
+interface Page {
+  to: LinkProps["to"];
+  icon: ReactNode;
+  text: string;
+  /** How many things wait there. */
+  waiting?: number;
+}
+
+/** The pages that the person may see, those needed most first. */
+function usePageList(): readonly Page[] {
   const { permissions } = useSession();
+  const orders = permissions.includes("orders.view");
+  const accounts = permissions.includes("accounts.view");
+  const waiting = useWaiting(orders);
+  const pages: (Page | false)[] = [
+    { to: "/", icon: <Candles />, text: "Desk" },
+    orders && { to: "/orders", icon: <List />, text: "Orders" },
+    accounts && { to: "/portfolio", icon: <Growth />, text: "Portfolio" },
+    orders && { to: "/risk", icon: <Gauge />, text: "Risk" },
+    orders && { to: "/approvals", icon: <Handshake />, text: "Approvals", waiting },
+    accounts && { to: "/books", icon: <Books />, text: "Books" },
+    permissions.includes("users.view") && { to: "/users", icon: <People />, text: "Users" },
+    permissions.includes("audit.view") && { to: "/audit", icon: <Shield />, text: "Audit" },
+  ];
+  return pages.filter((page) => page !== false);
+}
+
+/** How many requests wait for a second person. */
+function useWaiting(may: boolean): number {
+  const ids = useAccountIds();
+  const { state } = useResource(approvals(may ? ids : []));
+  return state?.filter((one) => one.status === "waiting").length ?? 0;
+}
+
+/** Links beside each other; on a narrow screen the first few, and the others behind one button. */
+function Navigation({ className, short }: { className: string; short?: boolean }) {
+  const pages = usePageList();
+  const navigate = useNavigate();
+  const cut = short ? 4 : pages.length;
+  const rest = pages.slice(cut);
+  const waiting = rest.reduce((sum, page) => sum + (page.waiting ?? 0), 0);
   return (
     <nav aria-label="Pages" className={`flex ${className}`}>
-      <PageLink to="/" icon={<Candles />} text="Desk" exact />
-      {permissions.includes("orders.view") && (
-        <PageLink to="/orders" icon={<List />} text="Orders" />
+      {pages.slice(0, cut).map((page) => (
+        <PageLink key={page.text} page={page} />
+      ))}
+      {rest.length > 0 && (
+        <Menu
+          above
+          button={
+            <span className="relative flex min-h-13 min-w-13 flex-col items-center justify-center gap-0.5 text-2xs font-medium">
+              <More />
+              <span>
+                More<span className="sr-only"> pages</span>
+              </span>
+              <Waiting count={waiting} />
+            </span>
+          }
+        >
+          {rest.map((page) => (
+            <MenuItem key={page.text} onSelect={() => void navigate({ to: page.to ?? "/" })}>
+              {page.icon} {page.text}
+              {page.waiting ? ` (${page.waiting})` : ""}
+            </MenuItem>
+          ))}
+        </Menu>
       )}
-      {permissions.includes("users.view") && (
-        <PageLink to="/users" icon={<People />} text="Users" />
-      )}
-      {permissions.includes("audit.view") && (
-        <PageLink to="/audit" icon={<Shield />} text="Audit" />
-      )}
-      <PageLink to="/about" icon={<Info />} text="About" />
     </nav>
   );
 }
 
-function PageLink({
-  to,
-  icon,
-  text,
-  exact = false,
-}: {
-  to: LinkProps["to"];
-  icon: ReactNode;
-  text: string;
-  exact?: boolean;
-}) {
+function Waiting({ count }: { count: number }) {
+  if (count === 0) return null;
+  return (
+    <span className="inline-flex min-w-4 items-center justify-center rounded-full bg-warn px-1 text-2xs leading-4 font-bold text-panel max-md:absolute max-md:top-1 max-md:right-1">
+      {count}
+      <span className="sr-only"> waiting</span>
+    </span>
+  );
+}
+
+function PageLink({ page: { to, icon, text, waiting = 0 } }: { page: Page }) {
   return (
     <Link
       to={to}
-      activeOptions={{ exact, includeSearch: false }}
-      className="flex min-h-13 min-w-13 items-center gap-1.5 px-2 font-medium text-muted hover:text-ink focus-visible:outline-offset-[-3px] aria-[current=page]:text-ink aria-[current=page]:shadow-[inset_0_-2px_0_var(--accent)] max-md:flex-col max-md:justify-center max-md:gap-0.5 max-md:text-2xs md:px-3"
+      activeOptions={{ exact: to === "/", includeSearch: false }}
+      className="relative flex min-h-13 min-w-13 items-center gap-1.5 px-2 font-medium text-muted hover:text-ink focus-visible:outline-offset-[-3px] aria-[current=page]:text-ink aria-[current=page]:shadow-[inset_0_-2px_0_var(--accent)] max-md:flex-col max-md:justify-center max-md:gap-0.5 max-md:text-2xs md:max-xl:px-1.5 xl:px-3"
     >
-      {icon}
+      <span className="md:max-xl:hidden">{icon}</span>
       {text}
+      <Waiting count={waiting} />
     </Link>
   );
 }
@@ -188,6 +259,7 @@ function PersonMenu() {
         {user.username} · {user.roles.join(", ").replaceAll("_", " ")}
       </MenuLabel>
       <MenuItem onSelect={() => void navigate({ to: "/security" })}>Security</MenuItem>
+      <MenuItem onSelect={() => void navigate({ to: "/about" })}>About</MenuItem>
       <MenuItem onSelect={() => chooseTheme("system")}>Theme as the system says</MenuItem>
       <MenuItem onSelect={() => void signOut()}>Sign out</MenuItem>
     </Menu>
@@ -203,7 +275,7 @@ function Ended() {
   return (
     <div
       role="alert"
-      className="sticky top-13 z-40 flex flex-wrap items-center justify-center gap-3 bg-warn-ground px-4 py-2 text-warn"
+      className="sticky top-0 z-40 flex flex-wrap items-center justify-center gap-3 bg-warn-ground px-4 py-2 text-warn"
     >
       <Warning />
       <b>Your session has ended. What you see is no longer updated.</b>

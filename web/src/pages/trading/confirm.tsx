@@ -1,31 +1,18 @@
 import { useId } from "react";
-import type { AccountSummary, Check, OrderPreview } from "../../api/types";
+import type { AccountSummary, Check, Mode, OrderPreview, OrderRequest } from "../../api/types";
 import { money, price } from "../../format/money";
+import { quantity } from "../../format/quantity";
 import { clock } from "../../format/time";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Check as CheckIcon, Cross } from "../../ui/icons";
-import { Fact, Notice } from "../../ui/surface";
+import { Fact, Notice, Tag } from "../../ui/surface";
 import { ModeBadge } from "../frame/mode";
 import { ruleTitle } from "../refusal";
 import type { Ticket } from "./ticket";
 import { orderLine } from "./words";
 
 type Asking = Extract<Ticket, { step: "previewed" | "sending" | "unanswered" }>;
-
-/** What each rule looks at. Rules are named after their breach, which reads wrong beside a tick. */
-const CHECKED: Record<string, string> = {
-  symbol_unknown: "Symbol",
-  quantity_invalid: "Quantity",
-  quantity_too_small: "Smallest quantity",
-  quantity_too_large: "Largest quantity",
-  price_off_tick: "Price step",
-  price_collar: "Distance from the market",
-  notional_too_large: "Worth of one order",
-  buying_power: "Buying power",
-  position_too_small: "Position to sell",
-  no_quote: "Fresh quote",
-};
 
 interface ConfirmProps {
   ticket: Asking;
@@ -76,45 +63,89 @@ export default function Confirm({ ticket, account, onSend, onBack, returnTo }: C
           onSend();
         }}
       >
-        <div className="mb-3 flex items-center gap-2 text-muted">
-          <ModeBadge mode={preview.mode} />
-          <span>
-            {account.name}
-            {preview.mode === "paper" ? ": no real money moves" : ": real money moves"}
-          </span>
-        </div>
+        <MoneyOf mode={preview.mode} account={account} />
 
-        <Estimate preview={preview} currency={account.currency} />
+        <Estimate request={request} preview={preview} currency={account.currency} />
+        <ByDesk things={preview.done_by_desk} />
 
         <h3 className="mt-4 mb-1 text-xs font-semibold text-muted">Checks</h3>
         <ul className="divide-y divide-line rounded-md border border-line">
-          {preview.checks.map((check) => (
+          {inOrder(preview.checks).map((check) => (
             <CheckRow key={check.rule} check={check} />
           ))}
         </ul>
 
-        {!preview.ok && (
-          <div className="mt-3">
+        <div className="mt-3 flex flex-col gap-3 empty:hidden">
+          {!preview.ok && (
             <Notice tone="bad" title="This order would be refused">
-              Change it so that every check holds.
+              {preview.refused ?? "Change it so that every check holds."}
             </Notice>
-          </div>
-        )}
-        {ticket.step === "unanswered" && (
-          <div className="mt-3">
+          )}
+          {preview.needs_approval && (
+            <Notice tone="warn" title="A second person has to agree">
+              Orders above {money(preview.needs_approval.limit, account.currency)} wait for somebody
+              else: so says the limit on {preview.needs_approval.scope.name}, set by{" "}
+              {preview.needs_approval.set_by.name}.
+            </Notice>
+          )}
+          {ticket.step === "unanswered" && (
             <Notice tone="warn" urgent title="No answer came">
               The desk may have the order. Sending again is safe: it is the same order, placed once.
             </Notice>
-          </div>
-        )}
+          )}
+        </div>
       </form>
     </Dialog>
   );
 }
 
-function Estimate({ preview, currency }: { preview: OrderPreview; currency: string }) {
+/** Whether money is real: in words, in shape and in colour. */
+function MoneyOf({ mode, account }: { mode: Mode; account: AccountSummary }) {
+  const live = mode === "live";
+  return (
+    <div
+      className={`mb-3 flex items-center gap-2 rounded-md px-3 py-2 ${
+        live
+          ? "border-2 border-sell bg-bad-ground text-down"
+          : "border-2 border-dashed border-line text-muted"
+      }`}
+    >
+      <ModeBadge mode={mode} />
+      <span>
+        {account.name}:{" "}
+        {live ? <b className="text-ink">real money moves</b> : "no real money moves"}
+      </span>
+    </div>
+  );
+}
+
+/** What the broker cannot do for this order, and the desk does. */
+function ByDesk({ things }: { things: readonly string[] }) {
+  if (things.length === 0) return null;
+  return (
+    <p className="mt-2 flex flex-wrap items-center gap-1.5 text-xs text-muted">
+      <Tag tone="warn">by the desk</Tag>
+      {things.map((one) => ruleTitle(one)).join(", ")}: the broker cannot. It is done as long as the
+      desk runs.
+    </p>
+  );
+}
+
+function Estimate({
+  request,
+  preview,
+  currency,
+}: {
+  request: OrderRequest;
+  preview: OrderPreview;
+  currency: string;
+}) {
+  const { take_profit, stop_loss } = request;
   return (
     <dl className="divide-y divide-line/60">
+      {request.notional != null && (
+        <Fact name="Units for the amount">{quantity(preview.quantity)}</Fact>
+      )}
       <Fact name="Estimated price">
         {price(preview.estimated_price)}
         {preview.quote && (
@@ -124,6 +155,13 @@ function Estimate({ preview, currency }: { preview: OrderPreview; currency: stri
           </span>
         )}
       </Fact>
+      {take_profit && <Fact name="Take-profit">{price(take_profit.limit_price)}</Fact>}
+      {stop_loss && (
+        <Fact name="Stop-loss">
+          {price(stop_loss.stop_price)}
+          {stop_loss.limit_price != null && `, limit ${price(stop_loss.limit_price)}`}
+        </Fact>
+      )}
       <Fact name="Notional">{money(preview.estimated_notional, currency)}</Fact>
       <Fact name="Fees">{money(preview.estimated_fee, currency)}</Fact>
       <Fact name="Estimated total">
@@ -138,6 +176,11 @@ function Estimate({ preview, currency }: { preview: OrderPreview; currency: stri
   );
 }
 
+/** What fails first, as that is what has to be read. */
+function inOrder(checks: readonly Check[]): readonly Check[] {
+  return [...checks].sort((a, b) => Number(a.ok) - Number(b.ok));
+}
+
 function CheckRow({ check }: { check: Check }) {
   return (
     <li className="flex items-start gap-2.5 px-3 py-2">
@@ -146,10 +189,16 @@ function CheckRow({ check }: { check: Check }) {
       </span>
       <div className="min-w-0 flex-1">
         <p className="font-medium">
-          {CHECKED[check.rule] ?? ruleTitle(check.rule)}
+          {check.title}
           <span className="sr-only">{check.ok ? ": holds" : ": fails"}</span>
         </p>
         <p className="text-xs text-muted">{check.detail}</p>
+        {check.scope && (
+          <p className="text-2xs text-muted">
+            set on {check.scope.name}
+            {check.set_by && ` by ${check.set_by.name}`}
+          </p>
+        )}
       </div>
       {(check.value != null || check.limit != null) && (
         <dl className="text-right text-xs">

@@ -1,26 +1,29 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { answer, api, idempotencyKey, problemOf } from "../../api/client";
-import type { AccountSummary, Order, Problem } from "../../api/types";
-import { price } from "../../format/money";
+import type { AccountSummary, Problem } from "../../api/types";
 import { quantity } from "../../format/quantity";
 import { clock } from "../../format/time";
 import { orders } from "../../live/desk";
-import { isOpen } from "../../live/orders";
+import { isOpen, type Placed, withLegs } from "../../live/orders";
 import { useResource } from "../../live/resource";
-import { Button } from "../../ui/controls";
 import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
-import { SideAndSymbol, StatusTag } from "./words";
+import { AmendButton, CancelAll, CancelButton } from "./order-acts";
+import { OrderCell } from "./order-cells";
+import { priceWords, StatusTag, untilWords } from "./words";
 
-/** The orders that can still fill, live, each with a way to cancel it. */
+/** The orders that can still fill, live, legs below their parents, each with a way to change and to cancel it. */
 export function OpenOrders({ account }: { account: AccountSummary }) {
   const { state } = useResource(orders(account.id));
-  const may = useMay("orders.cancel") && account.access !== "view";
+  const mayCancel = useMay("orders.cancel") && account.access !== "view";
+  const mayPlace = useMay("orders.place") && account.access !== "view";
   const [refused, setRefused] = useState<Problem | null>(null);
-  const columns = useMemo(() => openColumns(may, setRefused), [may]);
+  const columns = useMemo(
+    () => openColumns(mayPlace, mayCancel, setRefused),
+    [mayPlace, mayCancel],
+  );
   const open = useMemo(() => (state ?? []).filter(isOpen), [state]);
+  const placed = useMemo(() => withLegs(open), [open]);
   return (
     <>
       {refused && (
@@ -28,11 +31,16 @@ export function OpenOrders({ account }: { account: AccountSummary }) {
           <Refusal problem={refused} title="The order was not cancelled" />
         </div>
       )}
+      {mayCancel && open.length > 0 && (
+        <div className="flex justify-end border-b border-line/60 px-3 py-1.5">
+          <CancelAll account={account} open={open} />
+        </div>
+      )}
       <Table
         label="Open orders"
         columns={columns}
-        rows={open}
-        rowId={(order) => order.id}
+        rows={placed}
+        rowId={({ order }) => order.id}
         empty={state ? "No open orders." : "Loading…"}
         maxHeight="19rem"
       />
@@ -40,79 +48,56 @@ export function OpenOrders({ account }: { account: AccountSummary }) {
   );
 }
 
-function openColumns(mayCancel: boolean, onRefused: (problem: Problem | null) => void) {
-  const columns: Column<Order>[] = [
+function openColumns(
+  mayAmend: boolean,
+  mayCancel: boolean,
+  onRefused: (problem: Problem | null) => void,
+) {
+  const columns: Column<Placed>[] = [
     {
       id: "at",
       header: "Placed",
-      cell: (o) => clock(o.created_at),
-      sort: (o) => o.created_at,
+      cell: ({ order }) => clock(order.created_at),
+      sort: ({ order }) => order.created_at,
       wide: true,
     },
     {
       id: "order",
       header: "Order",
-      sort: (o) => `${o.symbol} ${o.side}`,
-      cell: (o) => <SideAndSymbol of={o} />,
+      sort: ({ order }) => `${order.symbol} ${order.side}`,
+      cell: (placed) => <OrderCell placed={placed} />,
     },
     {
       id: "filled",
       header: "Filled / quantity",
       numeric: true,
-      cell: (o) => `${quantity(o.filled_quantity)} / ${quantity(o.quantity)}`,
+      cell: ({ order }) => `${quantity(order.filled_quantity)} / ${quantity(order.quantity)}`,
     },
-    {
-      id: "limit",
-      header: "Price",
-      numeric: true,
-      cell: (o) => (o.type === "market" ? "market" : price(o.limit_price)),
-      sort: (o) => Number(o.limit_price ?? 0),
-    },
+    { id: "price", header: "Price", numeric: true, cell: ({ order }) => priceWords(order) },
     {
       id: "until",
       header: "Until",
-      cell: (o) => (o.time_in_force === "gtc" ? "cancelled" : "day"),
+      cell: ({ order }) => untilWords(order.time_in_force),
       wide: true,
     },
-    { id: "status", header: "Status", cell: (o) => <StatusTag order={o} />, wide: true },
+    {
+      id: "status",
+      header: "Status",
+      cell: ({ order }) => <StatusTag order={order} />,
+      wide: true,
+    },
   ];
   if (mayCancel)
     columns.push({
-      id: "cancel",
-      header: "Cancel",
+      id: "acts",
+      header: mayAmend ? "Change, cancel" : "Cancel",
       numeric: true,
-      cell: (o) => <CancelButton order={o} onRefused={onRefused} />,
+      cell: ({ order }) => (
+        <span className="inline-flex gap-1.5 max-sm:flex-col">
+          {mayAmend && <AmendButton order={order} />}
+          <CancelButton order={order} onRefused={onRefused} />
+        </span>
+      ),
     });
   return columns;
-}
-
-function CancelButton({
-  order,
-  onRefused,
-}: {
-  order: Order;
-  onRefused(problem: Problem | null): void;
-}) {
-  const client = useQueryClient();
-  const cancel = useMutation({
-    mutationFn: () =>
-      answer(
-        api.POST("/api/v1/orders/{id}/cancel", {
-          params: { path: { id: order.id }, header: { "Idempotency-Key": idempotencyKey() } },
-        }),
-      ),
-    onMutate: () => onRefused(null),
-    onError: (error) => onRefused(problemOf(error)),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["orders"] }),
-  });
-  const asked = cancel.isPending || order.status === "cancel_pending";
-  return (
-    <Button small look="danger" disabled={asked} onClick={() => cancel.mutate()}>
-      {asked ? "Cancelling…" : "Cancel"}
-      <span className="sr-only">
-        {" "}
-        {order.side} {quantity(order.quantity)} {order.symbol}
-      </span>
-    </Button>
-  );
 }

@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { cleanup, configure, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ProblemError } from "../../api/client";
 import type {
@@ -10,8 +10,13 @@ import type {
   OrderPreview,
   OrderRequest,
 } from "../../api/types";
+// Loaded before the tests, as nobody waits for a file in them.
+import "./confirm";
 import { TicketForm } from "./order-ticket";
 import { TicketDesk } from "./ticket";
+
+// The machine may be busy building the desk beside this.
+configure({ asyncUtilTimeout: 10_000 });
 
 const account: AccountSummary = {
   id: "a1",
@@ -33,6 +38,10 @@ const symbol = {
 function preview(ok: boolean): OrderPreview {
   return {
     preview_id: "p1",
+    quantity: "0.25",
+    refused: null,
+    needs_approval: null,
+    done_by_desk: [],
     estimated_price: "61010.5",
     estimated_notional: "15252.625",
     estimated_fee: "15.25",
@@ -42,6 +51,10 @@ function preview(ok: boolean): OrderPreview {
     checks: [
       {
         rule: "buying_power",
+        title: "Buying power",
+        field: null,
+        scope: { scope: "desk", kind: "desk", id: "", name: "the whole desk" },
+        set_by: { id: "u1", name: "Olga Owner" },
         ok,
         detail: "The account must be able to pay.",
         limit: "100000",
@@ -55,7 +68,7 @@ function preview(ok: boolean): OrderPreview {
 }
 
 let previews: OrderRequest[];
-let submits: [OrderRequest, string][];
+let submits: string[];
 let finish: (order: Order) => void;
 let allowed: boolean;
 let refusal: ProblemError | null;
@@ -72,8 +85,8 @@ beforeEach(() => {
       previews.push(request);
       return refusal ? Promise.reject(refusal) : Promise.resolve(preview(allowed));
     },
-    submit(request, id) {
-      submits.push([request, id]);
+    submit(id) {
+      submits.push(id);
       return new Promise((resolve) => {
         finish = resolve;
       });
@@ -110,9 +123,8 @@ describe("the order ticket", () => {
     enter(place);
     enter(place);
     fireEvent.submit((place as HTMLButtonElement).form as HTMLFormElement);
-    expect(submits).toHaveLength(1);
-    expect(submits[0]?.[1]).toBe("p1");
-    finish({ id: "o1", status: "accepted", ...(submits[0] as [OrderRequest, string])[0] } as Order);
+    expect(submits).toEqual(["p1"]);
+    finish({ id: "o1", status: "accepted", ...previews[0] } as Order);
     const accepted = await screen.findByText("Order accepted");
     expect(screen.queryByRole("dialog")).toBeNull();
     // An Enter that comes late lands on the news, not on the button that previews the next order.
@@ -137,7 +149,14 @@ describe("the order ticket", () => {
 
   it("shows each check with its numbers, the cost and the mode", async () => {
     const dialog = await ask();
-    for (const text of ["Buying power", "$15,267.88", "84,732.12", "100,000", "PAPER"])
+    for (const text of [
+      "Buying power",
+      "$15,267.88",
+      "84,732.12",
+      "100,000",
+      "PAPER",
+      "set on the whole desk by Olga Owner",
+    ])
       expect(dialog.textContent).toContain(text);
   });
 
@@ -189,6 +208,17 @@ describe("the order ticket", () => {
     const alert = await screen.findByRole("alert");
     expect(alert.textContent).toContain("rule order size · limit 100 · value 250");
     expect(screen.getByLabelText(/^Quantity/).getAttribute("aria-invalid")).toBe("true");
+  });
+
+  it("asks only for what the chosen type needs", () => {
+    fireEvent.change(screen.getByLabelText("Type"), { target: { value: "trailing_stop" } });
+    expect(screen.queryByLabelText(/^Limit price/)).toBeNull();
+    fireEvent.click(screen.getByRole("button", { name: "Trail in USD" }));
+    type(/^Quantity/, "0.25");
+    type(/^Trail behind/, "150");
+    fireEvent.click(screen.getByRole("button", { name: "Preview buy order" }));
+    expect(previews[0]).toMatchObject({ type: "trailing_stop", trail_price: "150" });
+    expect(previews[0]).not.toHaveProperty("limit_price");
   });
 
   it("takes a price of the market by one press", () => {

@@ -27,7 +27,7 @@ beforeEach(() => {
   previewed = () => Promise.resolve(preview);
   desk = new TicketDesk({
     preview: () => previewed(),
-    submit: (_request, id) => {
+    submit: (id) => {
       submits.push(id);
       return (answers.shift() ?? (() => Promise.resolve(order)))();
     },
@@ -77,6 +77,13 @@ describe("a ticket", () => {
     });
     await desk.send();
     expect(submits).toHaveLength(1);
+  });
+
+  it("waits for a second person when the order is above a limit", async () => {
+    answers = [() => Promise.reject(problem(403, "approval_needed"))];
+    await desk.preview(request);
+    await desk.send();
+    expect(step()).toBe("waiting");
   });
 
   it("forgets a preview that was left before it came", async () => {

@@ -11,13 +11,15 @@ export type Ticket =
   /** Sent, and no answer came: the desk may have it. Sending again is the same order. */
   | { step: "unanswered"; request: OrderRequest; preview: OrderPreview; problem: Problem }
   | { step: "sent"; order: Order }
+  /** Above a limit: the desk keeps it until a second person agrees. */
+  | { step: "waiting"; problem: Problem }
   | { step: "refused"; problem: Problem };
 
 /** The two calls of a ticket. */
 export interface OrderDoor {
   preview(request: OrderRequest): Promise<OrderPreview>;
-  /** The client order id makes a repeated call return the first order. */
-  submit(request: OrderRequest, clientOrderId: string): Promise<Order>;
+  /** Places what was previewed. Asked for twice, it is the first order again. */
+  submit(previewId: string): Promise<Order>;
 }
 
 /**
@@ -54,14 +56,14 @@ export class TicketDesk {
     if (!preview.ok) return;
     this.ticket.set({ step: "sending", request, preview });
     try {
-      const order = await this.#door.submit(request, preview.preview_id);
+      const order = await this.#door.submit(preview.preview_id);
       this.ticket.set({ step: "sent", order });
     } catch (error) {
       const problem = problemOf(error);
       const unknown = (error as Partial<ProblemError>).outcomeUnknown === true;
-      this.ticket.set(
-        unknown ? { step: "unanswered", request, preview, problem } : { step: "refused", problem },
-      );
+      if (unknown) this.ticket.set({ step: "unanswered", request, preview, problem });
+      else if (problem.code === "approval_needed") this.ticket.set({ step: "waiting", problem });
+      else this.ticket.set({ step: "refused", problem });
     }
   }
 

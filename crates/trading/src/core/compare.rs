@@ -1,0 +1,192 @@
+//! Comparing the account with the broker: at start, after a lost stream, on a timer, and when somebody asks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{AuditEntry, Money, Order, OrderId, Outcome, Quantity, Symbol, Timestamp};
+use serde_json::json;
+
+use super::budget::Priority;
+use super::{Core, Effect, LONGEST_WAIT, Step, View};
+use crate::broker::{Balances, BrokerOrder, BrokerUnreachable, Execution};
+use crate::store::{Flow, FlowKind};
+
+/// Between comparisons with the broker: even a stream that looks healthy is not trusted for long. Also while nothing is
+/// open, because executions are corrected later and orders are made outside the desk.
+const COMPARE: Duration = Duration::from_secs(30);
+/// Executions are asked for from this long before the newest one known.
+const OVERLAP: Duration = Duration::from_secs(300);
+
+/// What the broker said when it was asked for everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    /// Orders that work at the broker.
+    pub(crate) open: Vec<BrokerOrder>,
+    /// Orders that the desk believes to work and that are not among these.
+    pub(crate) found: Vec<(OrderId, Option<BrokerOrder>)>,
+    /// What was executed.
+    pub(crate) executions: Vec<Execution>,
+    /// Cash and holdings.
+    pub(crate) balances: Balances,
+    /// Events that had been read from the stream when the questions were asked.
+    pub(crate) events_before: u64,
+}
+
+impl Snapshot {
+    pub(super) fn all_orders(&self) -> impl Iterator<Item = &BrokerOrder> {
+        self.open.iter().chain(self.found.iter().filter_map(|(_, found)| found.as_ref()))
+    }
+}
+
+/// What a comparison found at the broker that the desk cannot explain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// What the broker has more in cash.
+    cash: Money,
+    /// Units that the broker has more, by symbol; zero is not listed.
+    units: BTreeMap<Symbol, Quantity>,
+}
+
+impl Difference {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Core {
+    /// Asks the broker for everything, when it is time.
+    pub(super) fn compare_if_due(&mut self, step: &mut Step) {
+        let demanded = self.compare_at.is_some_and(|at| at <= step.now);
+        let timer = self.compare_timer.is_none_or(|at| at <= step.now);
+        if self.comparing
+            || self.fenced
+            || !self.listening
+            || !(demanded || timer)
+            || !self.compare_wait.is_due(step.now)
+            || !self.breaker.lets_question_pass(step.now)
+            || !self.budget.take(Priority::History, step.now)
+        {
+            return;
+        }
+        let sent =
+            self.book.open().filter(|live| live.order.attempts > 0 || live.order.broker_order_id.is_some());
+        let known: Vec<Order> = sent.map(|live| live.order.clone()).collect();
+        self.compare_at = None;
+        self.compare_timer = Some(step.now + COMPARE);
+        self.comparing = true;
+        let since = self.newest_fill.map_or(Timestamp::UNIX_EPOCH, |newest| newest - OVERLAP);
+        step.effects.push(Effect::Compare { since, known, events_before: self.events_seen });
+    }
+
+    /// Folds what the broker said when it was asked for everything.
+    pub(super) fn fold_comparison(
+        &mut self,
+        step: &mut Step,
+        answer: &Result<Snapshot, BrokerUnreachable>,
+        view: &dyn View,
+    ) {
+        self.comparing = false;
+        let snapshot = match answer {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.note_answer(step.now, false);
+                self.go_blind(step.now, &error.to_string());
+                self.compare_at = Some(step.now);
+                let unit = self.config.tick;
+                self.compare_wait.later(step.now, unit, LONGEST_WAIT, &mut self.jitter);
+                return;
+            }
+        };
+        self.note_answer(step.now, true);
+        self.compare_wait = Default::default();
+        for order in &snapshot.open {
+            let id = self.find_told(step, &order.client_order_id, &order.broker_order_id);
+            let id = id.unwrap_or_else(|| self.adopt(step, order));
+            self.fold_broker_order(step, id, order);
+        }
+        for (id, found) in &snapshot.found {
+            match found {
+                Some(found) => self.fold_broker_order(step, *id, found),
+                None => self.miss(step, *id),
+            }
+        }
+        for execution in &snapshot.executions {
+            self.fold_execution(step, execution);
+        }
+        self.settle_balances(step, snapshot, view);
+    }
+
+    fn fold_execution(&mut self, step: &mut Step, execution: &Execution) {
+        let id = self.find_told(step, &execution.client_order_id, &execution.broker_order_id);
+        let id = id.or_else(|| self.adopt_executed(step, execution));
+        if let Some(id) = id {
+            self.fold_event(step, id, execution.event.clone());
+        }
+    }
+
+    /// After a comparison: cash at first, differences that nothing explains, and sight again.
+    fn settle_balances(&mut self, step: &mut Step, snapshot: &Snapshot, view: &dyn View) {
+        let quiet = snapshot.events_before == self.events_seen && self.sending.is_empty();
+        let mut found = self.difference(step, &snapshot.balances);
+        if self.opening_cash.is_none() {
+            step.draft.open_with(found.cash);
+            let entry = AuditEntry::by_system(step.now, "account.opening_cash_learned")
+                .on("account", self.account.id)
+                .with(json!({ "opening_cash": found.cash, "mode": self.account.mode.as_str() }));
+            step.entries.push(entry);
+            found.cash = Money::ZERO;
+        } else if quiet && !found.is_none() && found == self.suspected {
+            self.believe(step, &found, view);
+            found = Difference::default();
+        }
+        if !found.is_none() {
+            self.compare_at = Some(step.now);
+        }
+        if let Some(blind) = &self.book.blind {
+            let entry = AuditEntry::by_system(step.now, "account.reconciled")
+                .on("account", self.account.id)
+                .with(json!({ "blind_since": blind.since, "reason": blind.reason }));
+            step.entries.push(entry);
+        }
+        step.compared = Some(found);
+    }
+
+    /// What the broker has other than the desk.
+    fn difference(&self, step: &Step, balances: &Balances) -> Difference {
+        let mut units = step.draft.quantities_after(&self.book);
+        for quantity in units.values_mut() {
+            *quantity = -*quantity;
+        }
+        for (symbol, theirs) in &balances.positions {
+            *units.entry(symbol.clone()).or_default() += *theirs;
+        }
+        units.retain(|_, quantity| !quantity.is_zero());
+        Difference { cash: balances.cash - step.draft.cash_after(&self.book), units }
+    }
+
+    /// Takes over a difference that was found twice: the broker is right, and the audit log says what was believed.
+    fn believe(&mut self, step: &mut Step, found: &Difference, view: &dyn View) {
+        let account = &self.account.name;
+        tracing::warn!(account, cash = %found.cash, units = ?found.units, "the broker has what fills do not explain");
+        if !found.cash.is_zero() {
+            step.draft.flow(Flow {
+                seq: 0,
+                at: step.now,
+                kind: FlowKind::Adjustment,
+                book: None,
+                amount: found.cash,
+                detail: "cash at the broker that no fill explains".into(),
+            });
+        }
+        for (symbol, quantity) in &found.units {
+            self.adopt_units(step, symbol, *quantity, view);
+        }
+        let units: BTreeMap<&str, Quantity> =
+            found.units.iter().map(|(symbol, quantity)| (symbol.as_str(), *quantity)).collect();
+        let entry = AuditEntry::by_system(step.now, "account.difference_adopted")
+            .on("account", self.account.id)
+            .ended(Outcome::Failed)
+            .with(json!({ "cash": found.cash, "units": units, "mode": self.account.mode.as_str() }));
+        step.entries.push(entry);
+    }
+}

@@ -1,0 +1,260 @@
+//! The kill switch: what it covers is not sent any more, what works is canceled, and positions are closed if that was
+//! asked for. All of it holds in memory first, so that it works with a full disk too.
+
+use domain::{
+    AuditEntry, BookId, Order, OrderEvent, OrderId, OrderRequest, Provenance, Quantity, Side, Status, Symbol,
+    TimeInForce, Timestamp,
+};
+use serde_json::json;
+
+use super::budget::Priority;
+use super::{Core, Effect, Input, Step, View, external, scopes_of};
+use crate::book::Live;
+use crate::scope::{Scope, Scopes};
+
+/// What the desk does to close positions, as named in [`Provenance::done_by_desk`].
+const FLATTEN: &str = "flatten";
+
+/// A kill switch that is engaged.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Kill {
+    /// What it stops.
+    pub scope: Scope,
+    /// Since when.
+    pub at: Timestamp,
+    /// Who pulled it: a user's id, or what the desk calls itself.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Whether positions are closed too.
+    pub flatten: bool,
+    /// It is for practice, on paper.
+    pub drill: bool,
+}
+
+/// What a switch finds when it is pulled.
+#[derive(Debug, Default)]
+pub(crate) struct Braked {
+    /// Orders on their way to the broker: they may still arrive, and are canceled when they do.
+    pub(crate) in_flight: Vec<OrderId>,
+    /// Orders that work at the broker, to be canceled at once.
+    pub(crate) cancels: Vec<Order>,
+    /// Orders to be canceled as soon as the broker takes more requests.
+    pub(crate) later: usize,
+}
+
+impl Core {
+    /// Engages a switch: from now on nothing that it covers is accepted or sent.
+    pub(crate) fn engage(&mut self, kill: Kill) {
+        self.kills.insert(kill.scope.clone(), kill);
+    }
+
+    /// What the switches that are engaged cover at this moment. The cancels are as good as sent: whoever asks sends them
+    /// and tells the answers, without the journal, which may be what does not work.
+    pub(crate) fn brake(&mut self, now: Timestamp) -> Braked {
+        let covered: Vec<Order> =
+            self.book.open().map(|live| &live.order).filter(|order| self.is_killed(order)).cloned().collect();
+        let mut braked = Braked::default();
+        for order in covered {
+            if self.sending.contains(&order.id) {
+                braked.in_flight.push(order.id);
+            } else if order.broker_order_id.is_some() && !self.canceling.contains(&order.id) && !self.fenced {
+                match self.budget.take(Priority::Cancel, now) {
+                    true => {
+                        self.canceling.insert(order.id);
+                        braked.cancels.push(order);
+                    }
+                    false => braked.later += 1,
+                }
+            }
+        }
+        braked
+    }
+
+    /// The broker took an order that a switch covers by now: it is to be canceled at once, without the journal.
+    pub(crate) fn brake_late(
+        &mut self,
+        order: &Order,
+        broker_order_id: &str,
+        now: Timestamp,
+    ) -> Option<Order> {
+        let may = self.is_killed(order)
+            && !self.canceling.contains(&order.id)
+            && !self.fenced
+            && self.budget.take(Priority::Cancel, now);
+        may.then(|| {
+            self.canceling.insert(order.id);
+            Order { broker_order_id: Some(broker_order_id.to_owned()), ..order.clone() }
+        })
+    }
+
+    /// Something to fold with the next step that did not come through the router.
+    pub(crate) fn hear(&mut self, input: Input) {
+        self.backlog.push(input);
+    }
+
+    /// Releases a switch.
+    pub(crate) fn rearm(&mut self, scope: &Scope) -> Option<Kill> {
+        self.kills.remove(scope)
+    }
+
+    /// The switch that covers an order of these scopes.
+    pub(crate) fn killed(&self, scopes: &Scopes) -> Option<&Kill> {
+        if self.kills.is_empty() {
+            return None;
+        }
+        scopes.iter().find_map(|scope| self.kills.get(scope))
+    }
+
+    fn is_killed(&self, order: &Order) -> bool {
+        !is_flatten(order) && self.killed(&scopes_of(order)).is_some()
+    }
+
+    /// Cancels what an engaged switch covers, and closes positions once nothing of it works any more.
+    pub(super) fn enforce_kills(&mut self, step: &mut Step, view: &dyn View) {
+        if self.kills.is_empty() {
+            return;
+        }
+        let covered: Vec<OrderId> = self
+            .book
+            .open()
+            .map(|live| live.order.id)
+            // What is not in the journal yet is canceled once it is.
+            .filter(|id| !self.arriving.contains(id))
+            .filter_map(|id| self.current(step, id))
+            .filter(|live| {
+                let status = live.order.status;
+                !status.is_terminal() && status != Status::CancelPending && self.is_killed(&live.order)
+            })
+            .map(|live| live.order.id)
+            .collect();
+        for id in covered {
+            let _ = self.request_cancel(step, id);
+        }
+        let flattening: Vec<Kill> = self.kills.values().filter(|kill| kill.flatten).cloned().collect();
+        for kill in flattening {
+            self.flatten(step, &kill, view);
+        }
+    }
+
+    fn flatten(&mut self, step: &mut Step, kill: &Kill, view: &dyn View) {
+        match &kill.scope {
+            Scope::Desk | Scope::Account(_) => self.flatten_book(step, kill, None, view),
+            Scope::Book(book) => self.flatten_book(step, kill, Some(*book), view),
+            Scope::User(user) => {
+                if let Some(book) = self.book.owned_by(&user.to_string()) {
+                    self.flatten_book(step, kill, Some(book), view);
+                }
+            }
+            Scope::Strategy(owner) | Scope::Bot(owner) => {
+                if let Some(book) = self.book.owned_by(owner) {
+                    self.flatten_book(step, kill, Some(book), view);
+                }
+            }
+            // Positions are in books, and these own none.
+            Scope::Group(_) | Scope::Key(_) => {}
+        }
+    }
+
+    /// Closes the positions of a book, or of the whole account.
+    fn flatten_book(&mut self, step: &mut Step, kill: &Kill, book: Option<BookId>, view: &dyn View) {
+        let holdings = match book {
+            None => &self.book.whole,
+            Some(_) => match self.book.books.get(&book) {
+                Some(holdings) => holdings,
+                None => return,
+            },
+        };
+        let pace = |symbol: &Symbol| (book.map_or(kill.scope.clone(), Scope::Book), symbol.clone());
+        let open: Vec<(Symbol, Quantity)> = holdings
+            .positions
+            .iter()
+            .filter(|(_, position)| !position.quantity.is_zero())
+            .map(|(symbol, position)| (symbol.clone(), position.quantity))
+            .collect();
+        for (symbol, quantity) in open {
+            // What still works could change the position; and one order to close it is enough.
+            let busy = self.book.open().any(|live| {
+                let order = self.current(step, live.order.id).map_or(live.order.clone(), |live| live.order);
+                order.request.symbol == symbol
+                    && !order.status.is_terminal()
+                    && (book.is_none() || order.provenance.book == book)
+            });
+            let recent = self.flattened.get(&pace(&symbol));
+            let waits = recent.is_some_and(|at| step.now.duration_since(*at).as_secs() < 5);
+            if busy || waits || !self.reconciled {
+                continue;
+            }
+            self.flattened.insert(pace(&symbol), step.now);
+            self.close_out(step, kill, book, symbol, quantity, view);
+        }
+    }
+
+    fn close_out(
+        &mut self,
+        step: &mut Step,
+        kill: &Kill,
+        book: Option<BookId>,
+        symbol: Symbol,
+        quantity: Quantity,
+        view: &dyn View,
+    ) {
+        let (side, size) = match quantity.is_positive() {
+            true => (Side::Sell, quantity),
+            false => (Side::Buy, -quantity),
+        };
+        let name = format!("flatten {} {symbol} {}", kill.scope, step.now.as_microsecond());
+        let id = external::id_of(step.now, &format!("{}/{name}", self.account.id));
+        let request = OrderRequest {
+            book,
+            ..OrderRequest::simple(name, symbol.clone(), side, size, None, TimeInForce::Day)
+        };
+        let provenance =
+            Provenance { book, done_by_desk: vec![FLATTEN.into()], ..Provenance::of(kill.by.clone()) };
+        let order = Order::accepted(id, self.account.id, request, size, provenance, step.now);
+        let entry = AuditEntry::by_system(step.now, "order.accepted").on("order", id).with(json!({
+            "account": self.account.id,
+            "mode": self.account.mode.as_str(),
+            "symbol": symbol,
+            "side": side,
+            "quantity": size,
+            "because": format!("the kill switch of {} closes positions", kill.scope),
+            "drill": kill.drill,
+        }));
+        step.entries.push(entry);
+        let price = view.price(&symbol).unwrap_or_default();
+        step.draft.insert(Live::new(order, price));
+    }
+
+    /// An effect, unless a switch was engaged while it was being journaled: then the order does not leave the desk.
+    pub(crate) fn unless_killed(&mut self, effect: Effect) -> Option<Effect> {
+        let withheld = match &effect {
+            Effect::Submit(order) if self.is_killed(order) => (order.id, None),
+            Effect::Replace { order, by } if self.is_killed(by) => (by.id, Some(order.id)),
+            _ => return Some(effect),
+        };
+        self.backlog.push(Input::Withheld { order: withheld.0, replaces: withheld.1 });
+        None
+    }
+
+    /// Folds that an order was kept back by a switch after it was journaled as being sent: it never left the desk.
+    pub(super) fn fold_withheld(&mut self, step: &mut Step, id: OrderId, replaces: Option<OrderId>) {
+        let reason = "the kill switch was pulled";
+        self.sending.remove(&id);
+        self.fold_event(step, id, OrderEvent::NotReached { detail: reason.into() });
+        self.fold_event(step, id, OrderEvent::Canceled);
+        if let Some(old) = replaces {
+            self.fold_event(step, old, OrderEvent::ReplaceRefused { reason: reason.into() });
+        }
+    }
+
+    /// Whether there is something to fold that did not come from outside.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+}
+
+/// Whether an order closes a position because a switch says so.
+fn is_flatten(order: &Order) -> bool {
+    order.provenance.done_by_desk.iter().any(|done| done == FLATTEN)
+}

@@ -1,0 +1,107 @@
+//! What goes to the broker: orders that were accepted, and cancels before them.
+
+use std::collections::BTreeSet;
+
+use domain::{Order, OrderEvent, OrderId, Side, Status};
+
+use super::budget::Priority;
+use super::{Core, Effect, LONGEST_WAIT, SENDING, Step};
+
+impl Core {
+    /// Orders that were accepted and not sent: sent now, exits first and then in the order in which they were accepted,
+    /// or expired.
+    pub(super) fn send_unsent(&mut self, step: &mut Step) {
+        let mut ready: Vec<(Priority, OrderId)> = {
+            let drafted = step.draft.touched().map(|live| live.order.id);
+            let ids: BTreeSet<OrderId> =
+                self.book.unsent().map(|live| live.order.id).chain(drafted).collect();
+            let orders = ids.iter().filter_map(|id| self.current(step, *id)).map(|live| live.order);
+            let due = orders.filter(|order| {
+                order.status == Status::Accepted
+                    && order.provenance.replaces.is_none()
+                    && self.retries.get(&order.id).is_none_or(|retry| retry.is_due(step.now))
+            });
+            due.map(|order| (self.priority(&order), order.id)).collect()
+        };
+        ready.sort_unstable();
+        for (priority, id) in ready {
+            let Some(order) = self.current(step, id).map(|live| live.order) else { continue };
+            if self.is_too_old(step, &order) {
+                let limit = self.config.limits.max_unsent_age.as_secs();
+                let reason = format!("it could not be sent within {limit} s, and was not");
+                self.fold_event(step, id, OrderEvent::Expired { reason });
+                continue;
+            }
+            let may = self.sending.len() < SENDING && !self.fenced && self.breaker.lets_orders_pass();
+            if !may || !self.budget.take(priority, step.now) {
+                // Those that are too old are still to be found.
+                continue;
+            }
+            self.fold_event(step, id, OrderEvent::Submitting { attempt: order.attempts + 1 });
+            if let Some(live) = step.draft.get(id)
+                && live.order.status == Status::Submitting
+            {
+                self.sending.insert(id);
+                step.effects.push(Effect::Submit(live.order.clone()));
+            }
+        }
+    }
+
+    /// Whether an order closes a position or opens one.
+    fn priority(&self, order: &Order) -> Priority {
+        let held = self.book.whole.quantity(&order.request.symbol);
+        let closes = match order.request.side {
+            Side::Sell => held.is_positive(),
+            Side::Buy => held.is_negative(),
+        };
+        if closes { Priority::Exit } else { Priority::Entry }
+    }
+
+    /// Whether its price may be of another time by now. An exit of a group protects a position: it never is.
+    fn is_too_old(&self, step: &Step, order: &Order) -> bool {
+        let age = step.now.duration_since(order.created_at).unsigned_abs();
+        order.provenance.leg.is_none()
+            && order.provenance.done_by_desk.is_empty()
+            && age > self.config.limits.max_unsent_age
+    }
+
+    /// Asks the broker to cancel what somebody wants canceled and the broker is known to have.
+    pub(super) fn ask_for_cancels(&mut self, step: &mut Step) {
+        let drafted = step.draft.touched().map(|live| live.order.id);
+        let ids: BTreeSet<OrderId> = self.book.cancels().map(|live| live.order.id).chain(drafted).collect();
+        for id in ids {
+            let Some(order) = self.current(step, id).map(|live| live.order) else { continue };
+            let is_due = self.cancel_waits.get(&id).is_none_or(|wait| wait.is_due(step.now));
+            if order.status != Status::CancelPending
+                || order.broker_order_id.is_none()
+                || self.canceling.contains(&id)
+                || !is_due
+                || self.fenced
+                || !self.budget.take(Priority::Cancel, step.now)
+            {
+                continue;
+            }
+            self.canceling.insert(id);
+            step.effects.push(Effect::Cancel(order));
+        }
+    }
+
+    /// Opens the broker's stream when it is not open.
+    pub(super) fn listen_if_due(&mut self, step: &mut Step) {
+        if !self.listening
+            && !self.fenced
+            && self.listen_at.is_some()
+            && self.listen_wait.is_due(step.now)
+            && self.breaker.lets_question_pass(step.now)
+        {
+            // Set again when it fails or ends.
+            self.listen_at = None;
+            step.effects.push(Effect::Listen);
+        }
+    }
+
+    /// The wait before anything is tried again, at most.
+    pub(super) fn longest_wait() -> std::time::Duration {
+        LONGEST_WAIT
+    }
+}

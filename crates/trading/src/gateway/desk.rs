@@ -1,0 +1,220 @@
+//! One account in trading: its core, its broker, the way to its router, and the line of orders that wait for the disk.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::{AccountId, Order, OrderId};
+use rustc_hash::FxHashMap;
+use storage::{StorageError, Tx};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::{Shared, TradingEvent};
+use crate::accounts::Account;
+use crate::broker::Broker;
+use crate::core::{Command, Core, Reply, Ticket};
+use crate::store::{self, Inserted, Intent, JournalError};
+
+/// Orders of one account that may wait for the disk. More are refused.
+pub(crate) const WAITING: usize = 4_096;
+/// Orders of one account that are written with one statement at most.
+const TOGETHER: usize = 64;
+
+/// One account in trading.
+pub(crate) struct Desk {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) epoch: i64,
+    /// Rings when there is something to do that no message says.
+    pub(crate) wake: Notify,
+    id: AccountId,
+    commands: mpsc::Sender<Command>,
+    core: Mutex<Core>,
+    line: Mutex<Line>,
+    waiting: Mutex<Replies>,
+}
+
+/// Orders on their way to the disk.
+#[derive(Default)]
+struct Line {
+    waiting: Vec<(Intent, oneshot::Sender<Result<Inserted, JournalError>>)>,
+    /// Somebody is writing, and looks here again afterwards.
+    writing: bool,
+}
+
+/// Those who wait for what becomes of a command.
+#[derive(Default)]
+struct Replies {
+    next: Ticket,
+    callers: FxHashMap<Ticket, oneshot::Sender<Reply>>,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        core: Core,
+        broker: Arc<dyn Broker>,
+        epoch: i64,
+        commands: mpsc::Sender<Command>,
+    ) -> Self {
+        Self {
+            id: core.account.id,
+            broker,
+            epoch,
+            wake: Notify::new(),
+            commands,
+            core: Mutex::new(core),
+            line: Mutex::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// The core, locked. Never held over a wait.
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn account_id(&self) -> AccountId {
+        self.id
+    }
+
+    /// The account as it stands.
+    pub(crate) fn account(&self) -> Account {
+        self.core().account.clone()
+    }
+
+    /// Hands a command to the router and waits for what becomes of it; `None` when the desk is shutting down.
+    pub(crate) async fn ask(&self, command: impl FnOnce(Ticket) -> Command) -> Option<Reply> {
+        let (caller, answer) = oneshot::channel();
+        let ticket = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.next += 1;
+            let ticket = waiting.next;
+            waiting.callers.insert(ticket, caller);
+            ticket
+        };
+        if self.commands.send(command(ticket)).await.is_err() {
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).callers.remove(&ticket);
+            return None;
+        }
+        answer.await.ok()
+    }
+
+    /// Tells whoever waits. Those who went away are not told.
+    pub(crate) fn reply(&self, ticket: Ticket, reply: Reply) {
+        let caller = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).callers.remove(&ticket);
+        if let Some(caller) = caller {
+            let _ = caller.send(reply);
+        }
+    }
+
+    /// Makes an order durable, together with those that come in at the same time.
+    ///
+    /// What was begun is finished even when the caller goes away in the middle: an order that is in the journal is sent.
+    pub(super) async fn line_up(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        intent: Intent,
+    ) -> Result<Inserted, JournalError> {
+        let (caller, answer) = oneshot::channel();
+        let first = {
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            if line.waiting.len() >= WAITING {
+                drop(line);
+                self.core().not_journaled(&mut shared.ledger(), ids(&intent));
+                return Err(StorageError::Busy.into());
+            }
+            line.waiting.push((intent, caller));
+            !std::mem::replace(&mut line.writing, true)
+        };
+        if first {
+            tokio::spawn(self.clone().write_line(shared.clone()));
+        }
+        answer.await.unwrap_or(Err(JournalError::Storage(StorageError::Abandoned)))
+    }
+
+    /// Writes what waits until nothing does.
+    async fn write_line(self: Arc<Self>, shared: Arc<Shared>) {
+        loop {
+            let waiting = {
+                let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+                line.writing = !line.waiting.is_empty();
+                let count = line.waiting.len().min(TOGETHER);
+                line.waiting.drain(..count).collect::<Vec<_>>()
+            };
+            if waiting.is_empty() {
+                return;
+            }
+            let (intents, callers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+            let orders: Vec<Vec<Order>> = intents.iter().map(orders_of).collect();
+            let (account, epoch) = (self.id, self.epoch);
+            let written = shared
+                .db
+                .write(move |tx: &mut Tx| {
+                    Box::pin(async move { store::insert(tx, account, &intents, epoch).await })
+                })
+                .await;
+            self.settle(&shared, orders, &written);
+            answer_all(callers, written);
+        }
+    }
+
+    /// Lines the orders that are durable up for sending, and gives back the head-room of the others.
+    fn settle(
+        &self,
+        shared: &Shared,
+        orders: Vec<Vec<Order>>,
+        written: &Result<Vec<Inserted>, JournalError>,
+    ) {
+        let is_new =
+            |nth: usize| matches!(written, Ok(outcomes) if matches!(outcomes.get(nth), Some(Inserted::Yes)));
+        {
+            let mut core = self.core();
+            for (nth, orders) in orders.iter().enumerate() {
+                let ids = orders.iter().map(|order| order.id);
+                match is_new(nth) {
+                    true => {
+                        core.accepted_at = Some(shared.clock.now());
+                        core.journaled(ids);
+                    }
+                    false => core.not_journaled(&mut shared.ledger(), ids),
+                }
+            }
+        }
+        self.wake.notify_one();
+        for (nth, orders) in orders.into_iter().enumerate() {
+            if is_new(nth) {
+                for order in orders {
+                    let _ = shared.events.send(TradingEvent::Order(Arc::new(order)));
+                }
+            }
+        }
+        let _ = shared.events.send(TradingEvent::Account(self.id));
+    }
+}
+
+fn ids(intent: &Intent) -> impl Iterator<Item = OrderId> {
+    std::iter::once(intent.order.id).chain(intent.legs.iter().map(|leg| leg.order.id))
+}
+
+fn orders_of(intent: &Intent) -> Vec<Order> {
+    std::iter::once(&intent.order).chain(intent.legs.iter().map(|leg| &leg.order)).cloned().collect()
+}
+
+/// Tells each caller what became of its order. One that went away is not told.
+fn answer_all(
+    callers: Vec<oneshot::Sender<Result<Inserted, JournalError>>>,
+    written: Result<Vec<Inserted>, JournalError>,
+) {
+    match written {
+        Ok(outcomes) => {
+            for (caller, outcome) in callers.into_iter().zip(outcomes) {
+                let _ = caller.send(Ok(outcome));
+            }
+        }
+        Err(error) => {
+            for caller in callers {
+                let _ = caller.send(Err(match &error {
+                    JournalError::Fenced => JournalError::Fenced,
+                    JournalError::Storage(error) => StorageError::NotCommitted(error.to_string()).into(),
+                }));
+            }
+        }
+    }
+}

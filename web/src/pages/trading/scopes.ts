@@ -1,0 +1,38 @@
+import { useQuery } from "@tanstack/react-query";
+import { answer, api } from "../../api/client";
+import { useAccount, useMay, useSession } from "../session";
+import { useBooks } from "./books-query";
+
+/** Something that a kill switch or a limit can be set on. */
+export interface ScopeChoice {
+  scope: string;
+  text: string;
+}
+
+/** What can be chosen, nearest first; `desk` says whether the whole desk and other people may be among it. */
+export function useScopes(desk: boolean): readonly ScopeChoice[] {
+  const { accounts, user } = useSession();
+  const account = useAccount();
+  const mayPeople = useMay("users.view") && desk;
+  const books = useBooks(account?.id).data?.items ?? [];
+  const people = useQuery({
+    queryKey: ["users", "as-scopes"],
+    queryFn: () => answer(api.GET("/api/v1/users", { params: { query: { limit: 1000 } } })),
+    enabled: mayPeople,
+  });
+  const mine = accounts.filter((one) => one.access !== "view");
+  const near = [...mine].sort(
+    (a, b) => Number(b.id === account?.id) - Number(a.id === account?.id),
+  );
+  return [
+    ...near.map((one) => ({ scope: `account/${one.id}`, text: `Account ${one.name}` })),
+    ...(desk ? [{ scope: "desk", text: "The whole desk" }] : []),
+    { scope: `user/${user.id}`, text: "My own orders, on every account" },
+    ...books
+      .filter((book) => book.id !== null && book.closed_at === null)
+      .map((book) => ({ scope: `book/${book.id}`, text: `Book ${book.name}` })),
+    ...(people.data?.items ?? [])
+      .filter((one) => one.id !== user.id && one.status === "active")
+      .map((one) => ({ scope: `user/${one.id}`, text: `Everything of ${one.display_name}` })),
+  ];
+}
