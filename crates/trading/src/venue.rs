@@ -431,7 +431,8 @@ impl Floor {
 
     /// Does what came in, commits, answers and tells.
     async fn work(&mut self, inputs: Vec<Input>) {
-        let now = self.clock.now();
+        // The disk keeps microseconds: what is told is to be what is listed.
+        let now = domain::from_micros(domain::micros(self.clock.now()));
         let mut answers = Vec::new();
         for input in inputs {
             match input {
