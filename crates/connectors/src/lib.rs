@@ -6,4 +6,5 @@
 //!
 //! A connector never decides what is believable; the market does. It never logs a key.
 
+pub mod paper;
 pub mod polygon;

@@ -12,6 +12,11 @@ mod source;
 
 mod polygon;
 
+mod proxy;
+mod venue;
+
 pub use generated::{history, instruments};
 pub use polygon::{Fault, Server, ServerSettings};
+pub use proxy::{Proxy, Reach, StreamTrouble, Trouble};
 pub use source::{Pace, RecordingSource, Source};
+pub use venue::{VenueServer, VenueSettings};

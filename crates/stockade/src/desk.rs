@@ -1,4 +1,4 @@
-//! The desk, put together: sandbox market, feed, bars, paper venue, gateway.
+//! The desk, put together: sandbox market, feed, bars, paper venue, gateway. The venue may be a process of its own.
 //!
 //! The order matters. Prices come before the venue that fills against them, the venue before the gateway that
 //! reconciles with it, the gateway before anybody is let in. Stopping goes the other way round.
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use connectors::polygon;
-use domain::{Clock, Context, Every, Money, Permission, Timestamp, UserId};
+use connectors::{paper, polygon};
+use domain::{AccountId, Clock, Context, Every, Money, Permission, Timestamp, UserId};
 use identity::Identity;
 use market::Market;
 use sandbox::{Pace, RecordingSource, ServerSettings, Source};
@@ -18,7 +18,7 @@ use storage::StorageError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
-use trading::{Account, Broker, FourEyes, Gateway, Mode, OrderLimits, PaperSettings, PaperVenue, People};
+use trading::{Account, Broker, FourEyes, Gateway, Mode, OrderLimits, PaperVenue, People};
 use vault::{ExposeSecret as _, SecretString, Vault};
 
 use crate::home::{Home, Opened};
@@ -41,7 +41,7 @@ pub(crate) struct Desk {
     market_task: JoinHandle<()>,
     feed_task: JoinHandle<()>,
     sandbox: sandbox::Server,
-    venue: PaperVenue,
+    venue: Venue,
     stop: CancellationToken,
 }
 
@@ -74,10 +74,7 @@ impl Desk {
         let jitter = u64::from_le_bytes(vault::crypto::random());
         let feed_task = polygon::start(feed, market.feed("sandbox"), Arc::clone(clock), jitter, stop.clone());
 
-        let paper = PaperSettings::with_fee_bps(settings.paper.fee_bps);
-        let venue = PaperVenue::open(&home.path("paper.db"), &market, Arc::clone(clock), paper, &stop)
-            .await
-            .context("the paper venue's book cannot be opened")?;
+        let venue = Venue::open(home, settings, &market, clock, &stop).await?;
         let brokers =
             open_accounts(settings, opened, &venue).await.context("the accounts cannot be opened")?;
         let limits = OrderLimits {
@@ -114,7 +111,50 @@ impl Desk {
             }
         }
         self.sandbox.closed().await;
-        self.venue.close().await;
+        if let Venue::Within(venue) = self.venue {
+            venue.close().await;
+        }
+    }
+}
+
+/// The paper venue.
+enum Venue {
+    /// It is part of the desk.
+    Within(PaperVenue),
+    /// It is a process of its own, which may be down: then the desk starts all the same, and waits for it.
+    Away(paper::Client),
+}
+
+impl Venue {
+    async fn open(
+        home: &Home,
+        settings: &Settings,
+        market: &Market,
+        clock: &Arc<dyn Clock>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let wanted = settings.paper.venue_settings().context("the settings are not right")?;
+        let Some(url) = &settings.paper.venue else {
+            let book = home.path("paper.db");
+            let venue = PaperVenue::open(&book, market, Arc::clone(clock), wanted, stop).await;
+            return Ok(Self::Within(venue.context("the paper venue's book cannot be opened")?));
+        };
+        let key_file = settings.paper.venue_key_file.clone().unwrap_or_else(|| home.path("venue.key"));
+        let key = crate::venue::read_key(&key_file).context("the key of the paper venue")?;
+        let client = paper::Client::new(paper::Settings::new(url, key), wanted.profile());
+        Ok(Self::Away(client.context("the paper venue cannot be used")?))
+    }
+
+    /// A desk's account there, which begins with `cash` unless the venue has its own mind about it.
+    async fn broker(&self, account: AccountId, cash: Money) -> anyhow::Result<Arc<dyn Broker>> {
+        match self {
+            Self::Within(venue) => {
+                // Not only when it is new: the desk may have been stopped between the two.
+                venue.open_account(account, cash).await?;
+                Ok(venue.broker(account))
+            }
+            Self::Away(client) => Ok(client.broker(account)),
+        }
     }
 }
 
@@ -142,7 +182,7 @@ async fn feed_key(vault: &Vault, opened: &Opened) -> anyhow::Result<SecretString
     Ok(key)
 }
 
-async fn start_sandbox(
+pub(crate) async fn start_sandbox(
     settings: &Settings,
     key: &SecretString,
     clock: &Arc<dyn Clock>,
@@ -163,7 +203,7 @@ async fn start_sandbox(
 }
 
 /// A recording may hold any symbol; the generated market has its own.
-fn market_settings(settings: &Settings) -> market::Settings {
+pub(crate) fn market_settings(settings: &Settings) -> market::Settings {
     let mut wanted = market::Settings::new(sandbox::instruments());
     wanted.learn = settings.feed.is_some();
     wanted.conditions = settings.conditions.clone();
@@ -195,7 +235,7 @@ fn remember_the_past(market: &Market, seed: u64, clock: &dyn Clock, stop: Cancel
 async fn open_accounts(
     settings: &Settings,
     opened: &Opened,
-    venue: &PaperVenue,
+    venue: &Venue,
 ) -> anyhow::Result<Vec<(Account, Arc<dyn Broker>)>> {
     let mut accounts = trading::accounts::list(&opened.db).await?;
     if accounts.is_empty() {
@@ -215,9 +255,7 @@ async fn open_accounts(
             account.name,
             account.broker
         );
-        // Not only when it is new: the desk may have been stopped between the two.
-        venue.open_account(account.id, Money(settings.paper.cash_usd)).await?;
-        let broker = venue.broker(account.id);
+        let broker = venue.broker(account.id, Money(settings.paper.cash_usd)).await?;
         brokers.push((account, broker));
     }
     Ok(brokers)

@@ -18,6 +18,7 @@ mod kill;
 mod run;
 mod setup_link;
 mod user;
+mod venue;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ struct Program {
 enum Command {
     /// Run the desk until Ctrl-C or SIGTERM
     Run(run::Run),
+    /// Run the paper venue as a process of its own, for drills
+    Venue(venue::Venue),
     /// List, create, change and invite people
     #[command(subcommand)]
     User(user::User),
@@ -86,6 +89,7 @@ fn start(program: Program) -> anyhow::Result<ExitCode> {
     let done = runtime.block_on(async {
         match command {
             Command::Run(run) => run.run(home).await.map(|()| ExitCode::SUCCESS),
+            Command::Venue(venue) => venue.run(home).await.map(|()| ExitCode::SUCCESS),
             Command::User(user) => user.run(&home).await.map(|()| ExitCode::SUCCESS),
             Command::Account(account) => account.run(&home).await.map(|()| ExitCode::SUCCESS),
             Command::Kill(kill) => kill.run(&home).await.map(|()| ExitCode::SUCCESS),

@@ -2,6 +2,8 @@
 //!
 //! The desk never writes the file. A key that does not exist is refused: it was meant to do something.
 
+mod paper;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,8 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use market::ConditionTable;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::paper::Paper;
 
 /// Variables with the prefix that are read elsewhere, by this program or its tests.
 const ELSEWHERE: &[&str] = &[
@@ -44,22 +48,12 @@ pub(crate) struct Settings {
     /// Which condition codes say that the taker bought or sold, by exchange.
     #[serde(default)]
     pub conditions: ConditionTable,
-    /// The paper account that is opened first.
+    /// The paper venue.
     pub paper: Paper,
     /// What one order may be.
     pub orders: Orders,
     /// What two people have to agree to.
     pub four_eyes: FourEyes,
-}
-
-/// The first paper account.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Paper {
-    /// What it starts with, in USD.
-    pub cash_usd: Decimal,
-    /// What the paper venue takes of every fill.
-    pub fee_bps: Decimal,
 }
 
 /// Limits of a single order.
@@ -87,9 +81,16 @@ pub(crate) struct FourEyes {
 struct Defaults {
     listen: &'static str,
     market_seed: u64,
-    paper: Paper,
+    paper: PaperDefaults,
     orders: Orders,
     four_eyes: FourEyes,
+}
+
+/// The defaults of `[paper]`, without what the venue has its own of.
+#[derive(Serialize)]
+struct PaperDefaults {
+    cash_usd: Decimal,
+    fee_bps: Decimal,
 }
 
 impl Settings {
@@ -99,7 +100,7 @@ impl Settings {
         let defaults = Defaults {
             listen: "127.0.0.1:8443",
             market_seed: 1,
-            paper: Paper { cash_usd: Decimal::from(100_000), fee_bps: limits.fee_bps },
+            paper: PaperDefaults { cash_usd: Decimal::from(100_000), fee_bps: limits.fee_bps },
             orders: Orders { max_notional_usd: limits.max_notional.0, price_collar: limits.price_collar },
             four_eyes: FourEyes { raises: false, minutes: 15 },
         };

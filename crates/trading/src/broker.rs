@@ -1,5 +1,8 @@
 //! What the desk needs of a broker. A connector provides it.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

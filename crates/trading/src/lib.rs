@@ -44,6 +44,8 @@ pub mod simulator;
 
 pub use accounts::{Account, AccountState, Blind, Holding, Mode};
 pub use approvals::{Approval, ApprovalError, ApprovalId, ApprovalStatus, Asked, FourEyes, People};
+#[cfg(feature = "testing")]
+pub use broker::conformance;
 pub use broker::{
     Balances, Broker, BrokerEvent, BrokerOrder, BrokerStatus, BrokerUnreachable, CancelFailure, Execution,
     Profile, Refusal, SubmitFailure, Terms, Way,

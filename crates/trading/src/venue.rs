@@ -99,6 +99,14 @@ impl PaperVenue {
         self.have_done(|done| Request::Open { account, cash, done }).await
     }
 
+    /// Money comes into an account from nowhere; below zero it leaves. Without effect on an account that is not open.
+    ///
+    /// # Errors
+    /// It could not be stored.
+    pub async fn deposit(&self, account: AccountId, amount: Money) -> Result<(), StorageError> {
+        self.have_done(|done| Request::Deposit { account, amount, done }).await
+    }
+
     /// One account of the venue, as a broker.
     pub fn broker(&self, account: AccountId) -> Arc<dyn Broker> {
         Arc::new(PaperAccount { venue: self.clone(), account })
@@ -213,6 +221,11 @@ enum Request {
         cash: Money,
         done: Reply<StorageError, ()>,
     },
+    Deposit {
+        account: AccountId,
+        amount: Money,
+        done: Reply<StorageError, ()>,
+    },
     Halt {
         symbol: Symbol,
         halted: bool,
@@ -239,7 +252,11 @@ impl Request {
             Self::Submit { .. } => Some(Asked::Submit),
             Self::Replace { .. } | Self::Cancel { .. } => Some(Asked::Change),
             Self::Ask { .. } | Self::Stream { .. } => Some(Asked::Question),
-            Self::Open { .. } | Self::Halt { .. } | Self::Misbehave { .. } | Self::Amend { .. } => None,
+            Self::Open { .. }
+            | Self::Deposit { .. }
+            | Self::Halt { .. }
+            | Self::Misbehave { .. }
+            | Self::Amend { .. } => None,
         }
     }
 
@@ -414,7 +431,8 @@ impl Floor {
 
     /// Does what came in, commits, answers and tells.
     async fn work(&mut self, inputs: Vec<Input>) {
-        let now = self.clock.now();
+        // The disk keeps microseconds: what is told is to be what is listed.
+        let now = domain::from_micros(domain::micros(self.clock.now()));
         let mut answers = Vec::new();
         for input in inputs {
             match input {
@@ -493,6 +511,10 @@ impl Floor {
             }
             Request::Open { account, cash, done } => {
                 self.exchange.open_account(account, cash);
+                Answer::Done(done)
+            }
+            Request::Deposit { account, amount, done } => {
+                self.exchange.deposit(account, amount);
                 Answer::Done(done)
             }
             Request::Halt { symbol, halted, done } => {

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+mod conformance;
+mod desk;
+mod faults;
 mod feed;
 mod protocol;
 mod recorded;
 mod restart;
+mod venue;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -205,7 +205,7 @@ async fn a_lost_order_is_listed_and_only_a_manager_decides_with_evidence() {
     desk.person("tina", Role::Trader, Some(Access::Trade)).await;
     let tina = desk.sign_in("tina").await;
     desk.ready(&owner).await;
-    desk.venue.misbehave(Misbehave { hang_before: 1.0, ..Misbehave::default() }).await;
+    desk.venue.misbehave(Misbehave { hang_before: 1.0, ..Misbehave::default() }).await.unwrap();
     let placed = desk.order(&tina, &limit("95")).await;
     assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.text);
     let id = placed.body["id"].as_str().unwrap();

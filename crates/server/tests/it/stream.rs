@@ -110,7 +110,7 @@ async fn fills_and_lost_orders_come_live_and_a_kill_switch_asks_for_a_snapshot()
     assert_eq!((&fill["data"]["order_id"], &fill["data"]["quantity"]), (&json!(bought), &json!("2")));
 
     client.subscribe(&format!("unknown:{}", desk.paper)).await;
-    desk.venue.misbehave(Misbehave { hang_before: 1.0, ..Misbehave::default() }).await;
+    desk.venue.misbehave(Misbehave { hang_before: 1.0, ..Misbehave::default() }).await.unwrap();
     let lost = desk.order(&owner, &limit("95")).await.body;
     let listed = client.next("event").await;
     assert_eq!(listed["data"]["items"][0]["order"]["id"], lost["id"], "{listed}");

@@ -10,3 +10,4 @@ mod full_disk;
 mod kill;
 mod lost_factor;
 mod tamper;
+mod venue;

@@ -112,10 +112,15 @@ impl Running {
         self.child.kill().await.unwrap();
     }
 
+    /// Sends it a signal, as SIGSTOP.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// SIGTERM; returns whether it ended well.
     pub(crate) async fn stop(mut self) -> bool {
-        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         tokio::time::timeout(PATIENCE, self.child.wait())
             .await
             .expect("the desk stops in time")

@@ -144,6 +144,14 @@ impl Exchange {
         }
     }
 
+    /// Adds to the cash of an account; below zero it is taken.
+    pub(crate) fn deposit(&mut self, account: AccountId, amount: Money) {
+        if let Some(open) = self.accounts.get_mut(&account) {
+            open.cash += amount;
+            self.changes.accounts.insert(account);
+        }
+    }
+
     /// Takes an order and answers at once: with the venue's id of it, or why not. With latency it reaches the book later.
     pub(crate) fn submit(&mut self, order: &Order, now: Timestamp) -> Result<String, SubmitFailure> {
         let seq = self.take(order, now)?;

@@ -61,7 +61,7 @@ impl PaperSettings {
     }
 
     /// What the venue can do. It does not know groups of orders nor sizes in money: these are the desk's.
-    pub(crate) fn profile(&self) -> Profile {
+    pub fn profile(&self) -> Profile {
         fn closes(settings: &PaperSettings) -> bool {
             let all =
                 std::iter::once(&settings.rules).chain(settings.classes.iter().map(|class| &class.rules));

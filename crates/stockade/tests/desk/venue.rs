@@ -1,0 +1,243 @@
+//! The desk and its paper venue as two processes: the venue is killed, paused and woken, the desk is paused and replaced.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use domain::Decimal;
+use reqwest::{Method, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+
+use crate::books::Books;
+use crate::running::{Home, Running, Session};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The process.
+struct Venue {
+    child: Child,
+    // Kept, so that the venue does not write into a closed pipe.
+    _output: Lines<BufReader<ChildStdout>>,
+    url: String,
+}
+
+impl Venue {
+    /// Starts it at an address and waits until it listens.
+    async fn start(home: &Home, listen: &str) -> Self {
+        let mut command = home.command(&["venue", "--listen", listen]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut url = None;
+        let greeting = async {
+            while let Some(line) = output.next_line().await.unwrap() {
+                url = url.take().or(line.strip_prefix("Listening on ").map(str::to_owned));
+                if line.starts_with("Ctrl-C") {
+                    return;
+                }
+            }
+            panic!("the venue ended before it listened");
+        };
+        tokio::time::timeout(PATIENCE, greeting).await.expect("the venue listens in time");
+        Self { child, _output: output, url: url.expect("the venue says where it listens") }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    fn address(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
+    }
+}
+
+/// A venue in a home of its own, and the home of a desk that is set to it.
+async fn pair() -> (Home, Venue, Home) {
+    let venues = Home::new();
+    let venue = Venue::start(&venues, "127.0.0.1:0").await;
+    let desks = Home::new();
+    point(&desks, &venues, &venue);
+    (venues, venue, desks)
+}
+
+fn point(desk: &Home, venues: &Home, venue: &Venue) {
+    let key = venues.file("desk.key");
+    let settings = format!(
+        "[paper]\nvenue = \"{}\"\nvenue_key_file = \"{}\"\nsettle_window = \"1s\"\n",
+        venue.url,
+        key.display()
+    );
+    std::fs::write(desk.file("stockade.toml"), settings).unwrap();
+}
+
+/// Places orders on the one account there is.
+struct Trader {
+    session: Session,
+    account: String,
+    /// Far enough below the market to rest, near enough to be allowed.
+    resting: String,
+}
+
+impl Trader {
+    async fn new(session: Session) -> Self {
+        let account = session.account().await;
+        let quote = session.until_quoted("BTC-USD").await;
+        let ask: Decimal = quote["ask"].as_str().unwrap().parse().unwrap();
+        let resting = (ask * Decimal::new(8, 1)).round_dp(0).to_string();
+        let trader = Self { session, account, resting };
+        trader.until_ready().await;
+        trader
+    }
+
+    fn at(&self, desk: &Running) -> Self {
+        let (account, resting) = (self.account.clone(), self.resting.clone());
+        Self { session: self.session.at(desk), account, resting }
+    }
+
+    fn wish(&self, name: &str) -> Value {
+        json!({
+            "client_order_id": name, "symbol": "BTC-USD", "side": "buy", "type": "limit", "time_in_force": "gtc",
+            "quantity": "0.0001", "limit_price": self.resting,
+        })
+    }
+
+    async fn place(&self, name: &str) -> String {
+        let path = format!("/accounts/{}/orders", self.account);
+        let (status, order) = self.session.call(Method::POST, &path, Some(self.wish(name))).await.unwrap();
+        assert_eq!(status, StatusCode::CREATED, "{order}");
+        order["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn until(&self, order: &str, status: &str) {
+        self.session.until(&format!("/orders/{order}"), |answer| answer["status"] == status).await;
+    }
+
+    async fn until_ready(&self) {
+        let path = format!("/accounts/{}", self.account);
+        self.session.until(&path, |state| state["state"] == "ready").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_unknown_while_the_venue_hangs_and_both_ledgers_agree_after_it_woke_and_was_killed() {
+    let (venues, venue, desks) = pair().await;
+    let desk = desks.start().await;
+    let trader = Trader::new(desk.set_up().await).await;
+    let first = trader.place("first").await;
+    trader.until(&first, "working").await;
+
+    venue.signal(Signal::STOP);
+    let hanging = trader.place("hanging").await;
+    trader.until(&hanging, "unknown").await;
+    venue.signal(Signal::CONT);
+    trader.until(&hanging, "working").await;
+    trader.until_ready().await;
+
+    let address = venue.address();
+    venue.kill().await;
+    let orders = format!("/accounts/{}/orders", trader.account);
+    let (during, _) =
+        trader.session.call(Method::POST, &orders, Some(trader.wish("while-it-is-dead"))).await.unwrap();
+    let venue = Venue::start(&venues, &address).await;
+    trader.until_ready().await;
+    let settled = |answer: &Value| {
+        let items = answer["items"].as_array().unwrap();
+        !items.iter().any(|order| order["status"] != "working")
+    };
+    trader.session.until("/orders?status=open&limit=1000", settled).await;
+    // Accepted while the venue was gone, it waits for it; refused, it is nowhere.
+    assert!(
+        during == StatusCode::CREATED || during.is_client_error() || during.is_server_error(),
+        "{during}"
+    );
+    let last = trader.place("last").await;
+    trader.until(&last, "working").await;
+
+    assert!(desk.stop().await, "SIGTERM is a good end");
+    drop(venue);
+    let books = Books::read(&desks.database(), &venues.file("paper.db")).await;
+    books.check();
+    assert_eq!(books.orders.contains_key("while-it-is-dead"), during == StatusCode::CREATED);
+    assert!(books.orders.len() >= 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_desk_that_was_paused_and_replaced_sends_nothing_when_it_wakes() {
+    let (venues, _venue, mut first_home) = pair().await;
+    // Both on one database; each with a home of its own, and the same keys.
+    first_home.database_url = Some(format!("sqlite:{}", first_home.file("stockade.db").display()));
+    let first = first_home.start().await;
+    let trader = Trader::new(first.set_up().await).await;
+    let working = trader.place("before").await;
+    trader.until(&working, "working").await;
+
+    let mut second_home = Home::new();
+    second_home.database_url = first_home.database_url.clone();
+    for entry in std::fs::read_dir(first_home.path()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.starts_with("stockade.db") && name != "lock" {
+            std::fs::copy(first_home.file(&name), second_home.file(&name)).unwrap();
+        }
+    }
+
+    // Some of these are accepted, some are on their way to the venue, when the first desk stops in mid-stride.
+    let burst: Vec<_> = (0..20)
+        .map(|nth| {
+            let (session, account) = (trader.session.clone(), trader.account.clone());
+            let wish = trader.wish(&format!("burst-{nth}"));
+            tokio::spawn(async move {
+                session.call(Method::POST, &format!("/accounts/{account}/orders"), Some(wish)).await
+            })
+        })
+        .collect();
+    let accepted = |answer: &Value| answer["items"].as_array().unwrap().len() > 3;
+    trader.session.until("/orders?status=open&limit=1000", accepted).await;
+    first.signal(Signal::STOP);
+
+    let second = second_home.start().await;
+    let heir = trader.at(&second);
+    heir.until_ready().await;
+    let settled = |answer: &Value| {
+        let items = answer["items"].as_array().unwrap();
+        !items.iter().any(|order| order["status"] != "working")
+    };
+    heir.session.until("/orders?status=open&limit=1000", settled).await;
+    let before = sent(&venues).await;
+
+    first.signal(Signal::CONT);
+    for call in burst {
+        // Answered, refused or not answered at all: it was for the first desk to say.
+        let _ = call.await.unwrap();
+    }
+    // It finds out with its first write.
+    let path = format!("/accounts/{}/orders", trader.account);
+    let refused = trader.session.call(Method::POST, &path, Some(trader.wish("after"))).await;
+    assert!(refused.is_err() || refused.is_ok_and(|(status, _)| status != StatusCode::CREATED));
+    let after = sent(&venues).await;
+    assert_eq!(before, after, "the paused desk sent an order after it woke");
+
+    let last = heir.place("heir").await;
+    heir.until(&last, "working").await;
+    first.kill().await;
+    assert!(second.stop().await, "SIGTERM is a good end");
+    let books = Books::read(&first_home.database(), &venues.file("paper.db")).await;
+    books.check();
+}
+
+/// The client order ids that the venue has.
+async fn sent(venues: &Home) -> Vec<String> {
+    use sqlx::Connection as _;
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite:{}", venues.file("paper.db").display());
+    let mut venue = sqlx::AnyConnection::connect(&url).await.unwrap();
+    sqlx::query_scalar("SELECT client_order_id FROM venue_orders ORDER BY client_order_id")
+        .fetch_all(&mut venue)
+        .await
+        .unwrap()
+}
