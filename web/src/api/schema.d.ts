@@ -75,6 +75,151 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{id}/books": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The books of an account
+         * @description The account's own first. Together they are the account: in units and cash exactly, in profit at any price.
+         */
+        get: operations["books"];
+        put?: never;
+        /** Open a book */
+        post: operations["open_book"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/books/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move money or units between two books
+         * @description Nothing goes to the broker: to it the account stays as it is. To the two books units are a sale and a purchase.
+         */
+        post: operations["transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/books/{book_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Close a book
+         * @description Once it holds nothing and none of its orders is open. Its cash goes to the account's own book; its profit stays in
+         *     the records.
+         */
+        delete: operations["close_book"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/cost-method": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say how the cost of what is sold is reckoned
+         * @description Everything is reckoned again from the first fill: the profit moves between realised and unrealised, and stays the
+         *     same together.
+         */
+        put: operations["set_cost_method"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an account was worth */
+        get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/liquidate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Liquidate an account
+         * @description Cancels every open order, then closes every position with a market order. Units that an order still sells when the
+         *     broker does not cancel it in time are named among the answers.
+         */
+        post: operations["liquidate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switch real money on
+         * @description Needs a second factor of the last 5 minutes. Whoever trades then also needs a grant for real money.
+         */
+        post: operations["switch_live_on"];
+        /**
+         * Switch real money off
+         * @description No new orders are accepted from now on. What works at the broker goes on working: the kill switch stops it.
+         */
+        delete: operations["switch_live_off"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}/orders": {
         parameters: {
             query?: never;
@@ -91,6 +236,26 @@ export interface paths {
          *     order that exists.
          */
         post: operations["submit_order"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/orders/cancel-all": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel all open orders of an account
+         * @description The answer lists them, once the wish is durable. What is executed before the broker cancels stays executed.
+         */
+        post: operations["cancel_all"];
         delete?: never;
         options?: never;
         head?: never;
@@ -117,6 +282,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{id}/portfolio": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an account is worth and earned
+         * @description Deposits and withdrawals are not profit. Each number comes with its formula.
+         */
+        get: operations["portfolio"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}/positions": {
         parameters: {
             query?: never;
@@ -131,6 +316,175 @@ export interface paths {
         get: operations["positions"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/positions/{symbol}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close a position
+         * @description All of it or a part, with a market order. Repeated with the same key it is one order.
+         */
+        post: operations["close_position"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/positions/{symbol}/lots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The lots of a position
+         * @description Oldest first: first in, first out closes them in this order.
+         */
+        get: operations["lots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare an account with its broker
+         * @description Begins now. What differs is adopted and on record; the account's state says when it is done.
+         */
+        post: operations["reconcile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/venue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an account's broker can do */
+        get: operations["venue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Approvals
+         * @description Newest first: what one asked for, and what concerns accounts that one may see.
+         */
+        get: operations["approvals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An approval */
+        get: operations["approval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve, as a second person
+         * @description What was asked for is done at once; what came of it is in `result`. An order may be refused after all, because
+         *     matters stand otherwise by now. For a limit it needs a second factor of the last 5 minutes.
+         */
+        post: operations["approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse, as a second person */
+        post: operations["refuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Withdraw what one asked for */
+        post: operations["withdraw"];
         delete?: never;
         options?: never;
         head?: never;
@@ -278,6 +632,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/kill-switches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The kill switches that are engaged
+         * @description Those that concern oneself and what one may see; the desk's first.
+         */
+        get: operations["kill_switches"];
+        put?: never;
+        /**
+         * Pull a kill switch
+         * @description From now on nothing that it covers is accepted or sent, and what works is canceled: also when the disk is full or
+         *     the broker hangs. The answer comes within half a second. For the whole desk and for other people it needs the
+         *     permission kill.desk; for oneself, one's book and an account granted for trading, kill.engage.
+         */
+        post: operations["pull_kill_switch"];
+        /**
+         * Release a kill switch
+         * @description Needs a second factor of the last 5 minutes; a drill is ended by whoever may begin it.
+         */
+        delete: operations["release_kill_switch"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Risk limits
+         * @description Of the desk, oneself, and what one may see; all of them for those who manage limits. Of all limits that an order
+         *     comes under the strictest counts.
+         */
+        get: operations["limits"];
+        /**
+         * Set a risk limit
+         * @description One that lets more through than before needs a second factor of the last 5 minutes, and where the desk is so
+         *     configured a second person: then the answer is 202.
+         */
+        put: operations["set_limit"];
+        post?: never;
+        /**
+         * Take a risk limit away
+         * @description Needs a second factor of the last 5 minutes, and where the desk is so configured a second person.
+         */
+        delete: operations["remove_limit"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits/drawdown-reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lift a drawdown stop
+         * @description The drawdown begins again from the profit of now. Needs a second factor of the last 5 minutes.
+         */
+        post: operations["reset_drawdown"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/market/bars": {
         parameters: {
             query?: never;
@@ -372,6 +806,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/orders/unknown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Orders whose outcome is not known
+         * @description With what was tried. The desk goes on looking for them by itself.
+         */
+        get: operations["unknown_orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/orders/{id}": {
         parameters: {
             query?: never;
@@ -386,7 +840,12 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Replace an order
+         * @description Puts an order with other terms in the place of one that works, and answers with the new one once the wish is
+         *     durable. The old one ends as `replaced`, or stays as it is when the broker refuses.
+         */
+        patch: operations["replace_order"];
         trace?: never;
     };
     "/api/v1/orders/{id}/cancel": {
@@ -422,6 +881,46 @@ export interface paths {
          * @description Everything that happened to it, oldest first.
          */
         get: operations["order_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide about an order whose outcome is not known
+         * @description Whatever the broker executes after all is still booked.
+         */
+        post: operations["resolve_order"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why orders are refused
+         * @description The fixed lists of reasons: brokers' with a way out, and the desk's rules. The codes never change their meaning.
+         */
+        get: operations["refusals"];
         put?: never;
         post?: never;
         delete?: never;
@@ -584,6 +1083,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/grants/{account_id}/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Let somebody trade with real money
+         * @description On an account that they were granted. By owners, and by managers of the account who may themselves; needs a second
+         *     factor of the last 5 minutes.
+         */
+        put: operations["grant_live"];
+        post?: never;
+        /** Let somebody trade with real money no more */
+        delete: operations["revoke_live"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{id}/invite": {
         parameters: {
             query?: never;
@@ -624,13 +1145,21 @@ export interface components {
             buying_power: components["schemas"]["Decimal"];
             /** @description Money not invested. */
             cash: components["schemas"]["Decimal"];
+            /** @description How the cost of what is sold is reckoned. */
+            cost_method: components["schemas"]["CostMethod"];
+            /** @description What came in from outside since the account was opened, less what went out. Not profit. */
+            deposits: components["schemas"]["Decimal"];
             /** @description Cash and holdings at market prices. */
             equity: components["schemas"]["Decimal"];
+            live_since_at: components["schemas"]["Time"] | null;
             open_orders: number;
             /** @description Profit of what was closed, less fees. */
             realised_pnl: components["schemas"]["Decimal"];
+            /** @description What is left of the budget of requests at the broker. */
+            requests: components["schemas"]["RequestBudget"];
             /** @description What open buy orders may still cost. */
             reserved: components["schemas"]["Decimal"];
+            sparing_since_at: components["schemas"]["Time"] | null;
             /** @description `blind`: the desk cannot see it at the broker, and takes on no new risk. */
             state: components["schemas"]["AccountVisibility"];
             /** @description Profit of what is held, at market prices. */
@@ -655,11 +1184,70 @@ export interface components {
         AccountVisibility: "ready" | "blind";
         /** @enum {string} */
         ActOutcome: "done" | "refused" | "failed";
+        /** @description A part of what an account is worth. */
+        Allocation: {
+            /**
+             * Format: double
+             * @description Of the whole; none where that is nothing or less.
+             */
+            fraction: number | null;
+            /** @description None is cash. */
+            symbol: string | null;
+            value: components["schemas"]["Decimal"];
+        };
+        /** @description Something that one person asks for and another has to agree to: an order, or a change of a limit. */
+        Approval: {
+            asked_at: components["schemas"]["Time"];
+            asked_by: components["schemas"]["Who"];
+            decided_at: components["schemas"]["Time"] | null;
+            decided_by: components["schemas"]["Who"] | null;
+            /** @description When it is over if nobody has decided. */
+            expires_at: components["schemas"]["Time"];
+            id: string;
+            limit: components["schemas"]["AskedLimit"] | null;
+            /** @description What they said to it. */
+            note: string | null;
+            order: components["schemas"]["AskedOrder"] | null;
+            /** @description The order that came of it. */
+            order_id: string | null;
+            /** @description What came of it once it was approved. */
+            result: string | null;
+            status: components["schemas"]["ApprovalStatus"];
+            /** @description Why it needs a second person. */
+            why: string;
+        };
         /** @description The limit above which a second person has to agree. */
         ApprovalLimit: {
             limit: string;
             scope: components["schemas"]["Scope"];
             set_by: components["schemas"]["Who"];
+        };
+        /** @description Approvals, newest first. */
+        ApprovalList: {
+            items: components["schemas"]["Approval"][];
+        };
+        /** @description What is said to a decision. */
+        ApprovalNote: {
+            /** @description At most 500 characters. */
+            note?: string;
+        };
+        /** @enum {string} */
+        ApprovalStatus: "waiting" | "approved" | "refused" | "expired" | "withdrawn";
+        /** @description A limit that somebody wants to change. */
+        AskedLimit: {
+            /** @description What it is to say; none: it is to be taken away. */
+            after: string | null;
+            /** @description What it says; none: there is none. */
+            before: string | null;
+            kind: string;
+            scope: components["schemas"]["Scope"];
+            title: string;
+        };
+        /** @description An order that somebody wants to place. */
+        AskedOrder: {
+            account_id: string;
+            mode: components["schemas"]["Mode"];
+            request: components["schemas"]["WishedOrder"];
         };
         /** @description Who acted. */
         AuditActor: {
@@ -766,6 +1354,105 @@ export interface components {
             items: components["schemas"]["Bar"][];
             symbol: string;
         };
+        /** @description A book on an account. */
+        Book: {
+            buying_power: components["schemas"]["Decimal"];
+            /** @description Money not invested. */
+            cash: components["schemas"]["Decimal"];
+            closed_at: components["schemas"]["Time"] | null;
+            /** @description How the cost of what it sells is reckoned. */
+            cost_method: components["schemas"]["CostMethod"];
+            /** @description Cash and holdings at market prices (at cost where there is no price). */
+            equity: components["schemas"]["Decimal"];
+            fees: components["schemas"]["Decimal"];
+            /** @description Money that came in without a trade, less what went out. Not profit. */
+            funded: components["schemas"]["Decimal"];
+            /** @description The account's own book has none. */
+            id: string | null;
+            /** @description What sort of owner it has; `own` is the account's own. */
+            kind: components["schemas"]["BookKind"];
+            name: string;
+            open_orders: number;
+            opened_at: components["schemas"]["Time"] | null;
+            owner: components["schemas"]["Who"] | null;
+            positions: components["schemas"]["BookPosition"][];
+            /** @description Profit of what was closed, less fees. */
+            realised_pnl: components["schemas"]["Decimal"];
+            /** @description What its open buy orders may still cost. */
+            reserved: components["schemas"]["Decimal"];
+            /** @description Profit of what is held, at market prices. */
+            unrealised_pnl: components["schemas"]["Decimal"];
+        };
+        /** @enum {string} */
+        BookKind: "own" | "person" | "bot" | "strategy";
+        /** @description The books of an account. */
+        BookList: {
+            items: components["schemas"]["Book"][];
+        };
+        /** @description A book by its name. */
+        BookName: {
+            /** @description The account's own book has none. */
+            id: string | null;
+            name: string;
+        };
+        /** @enum {string} */
+        BookOwnerKind: "person" | "bot" | "strategy";
+        /** @description What a book holds of an instrument. */
+        BookPosition: {
+            average_price: components["schemas"]["Decimal"];
+            market_price: components["schemas"]["Decimal"] | null;
+            market_value: components["schemas"]["Decimal"] | null;
+            /** @description Below zero when short. */
+            quantity: components["schemas"]["Decimal"];
+            realised_pnl: components["schemas"]["Decimal"];
+            /** @description Units that its open orders may still sell. */
+            selling: components["schemas"]["Decimal"];
+            symbol: string;
+            unrealised_pnl: components["schemas"]["Decimal"] | null;
+        };
+        /** @description What a book is worth and earned. */
+        BookProfit: {
+            book: components["schemas"]["BookName"];
+            fees: components["schemas"]["Decimal"];
+            realised: components["schemas"]["Decimal"];
+            unrealised: components["schemas"]["Decimal"];
+            value: components["schemas"]["Decimal"];
+        };
+        /** @description A book to open. */
+        BookRequest: {
+            /** @description How the cost of what it sells is reckoned; as on the account if it is not said. */
+            cost_method?: components["schemas"]["CostMethod"];
+            kind: components["schemas"]["BookOwnerKind"];
+            /** @description 1 to 64 characters, unique on the account. */
+            name: string;
+            /** @description What it gets from the account's own book. */
+            opening_cash?: components["schemas"]["Decimal"];
+            /** @description The id of a user, or the name of a strategy. Orders of theirs that name no book go to it. */
+            owner?: string;
+        };
+        /** @description Money or units to move between two books of an account. */
+        BookTransfer: {
+            /** @description Money, above zero. Either this or `symbol` and `quantity`. */
+            amount?: components["schemas"]["Decimal"];
+            /** @description The book that gives; without one the account's own. */
+            from?: string;
+            /** @description Why: it goes to the audit log with your name. */
+            note: string;
+            /** @description What one unit is reckoned at; without it the latest price. */
+            price?: components["schemas"]["Decimal"];
+            /** @description Units; below zero moves a short position. */
+            quantity?: components["schemas"]["Decimal"];
+            symbol?: string;
+            /** @description The book that gets it; without one the account's own. */
+            to?: string;
+        };
+        /** @description What was moved. */
+        BookTransferred: {
+            amount: components["schemas"]["Decimal"] | null;
+            price: components["schemas"]["Decimal"] | null;
+            quantity: components["schemas"]["Decimal"] | null;
+            realised_pnl: components["schemas"]["Decimal"] | null;
+        };
         /** @enum {string} */
         BookingKind: "fill" | "correction" | "bust" | "transfer";
         /** @description Why a broker said no, from a fixed list. */
@@ -778,6 +1465,10 @@ export interface components {
         };
         /** @enum {string} */
         BrokerReasonCode: "insufficient_funds" | "insufficient_quantity" | "market_closed" | "halted" | "self_cross" | "not_tradable" | "not_shortable" | "price" | "quantity" | "unsupported" | "duplicate" | "too_late" | "not_fillable" | "restricted" | "unauthorized" | "rate_limited" | "unavailable" | "other";
+        /** @description Orders that are being canceled. */
+        CanceledOrders: {
+            items: components["schemas"]["Order"][];
+        };
         /** @description One check of an order. */
         Check: {
             detail: string;
@@ -797,17 +1488,70 @@ export interface components {
         };
         /** @enum {string} */
         ChosenStatus: "active" | "disabled";
+        /** @description A position that is being closed, or why it is not. */
+        ClosedPosition: {
+            order: components["schemas"]["Order"] | null;
+            problem: components["schemas"]["SmallProblem"] | null;
+            symbol: string;
+        };
+        /** @enum {string} */
+        CostMethod: "fifo" | "average";
+        /** @description How the cost of what is sold is to be reckoned. */
+        CostMethodRequest: {
+            /** @description In which book; without one on the account as a whole and in its own book. */
+            book_id?: string;
+            cost_method: components["schemas"]["CostMethod"];
+        };
         /** @description User name and password. */
         Credentials: {
             /** Format: password */
             password: string;
             username: string;
         };
+        /** @description What was earned on a day, UTC. */
+        DayProfit: {
+            /** @description Its beginning. */
+            day: components["schemas"]["Time"];
+            /** @description What came in from outside, less what went out. */
+            flows: components["schemas"]["Decimal"];
+            profit: components["schemas"]["Decimal"];
+            realised: components["schemas"]["Decimal"];
+            unrealised: components["schemas"]["Decimal"];
+        };
         /**
          * Format: decimal
          * @example 61837.63
          */
         Decimal: string;
+        /** @description How far below its highest an account is, or was at most, as a fraction of that. */
+        Drawdown: {
+            /** Format: double */
+            maximum: number;
+            /** Format: double */
+            now: number;
+        };
+        /** @description What a drawdown stop is lifted from. */
+        DrawdownReset: {
+            /** @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`. */
+            scope: string;
+        };
+        /** @description What a drill showed. */
+        DrillResult: {
+            /** @description Orders that were canceled. */
+            cancels: number;
+            /**
+             * Format: int64
+             * @description How long after the call the broker had answered the last cancel.
+             */
+            cancels_sent_ms: number;
+            /** @description Orders that were on their way to the broker at that moment. */
+            in_flight: number;
+            /**
+             * Format: int64
+             * @description How long after the call an order was accepted last; 0: none was.
+             */
+            last_accepted_ms: number;
+        };
         /** @description What an authenticator app needs. It is given out once. */
         Enrolment: {
             /** @description The key to type in, in groups of four. */
@@ -816,6 +1560,20 @@ export interface components {
             qr_svg: string;
             /** @description The same as an `otpauth:` address. */
             uri: string;
+        };
+        /** @description What an account or a book was worth, oldest first. */
+        EquityHistory: {
+            items: components["schemas"]["EquityPoint"][];
+        };
+        /** @description What an account or a book was worth at a moment. */
+        EquityPoint: {
+            at: components["schemas"]["Time"];
+            cash: components["schemas"]["Decimal"];
+            equity: components["schemas"]["Decimal"];
+            /** @description What came in from outside until then since the account was opened, less what went out. */
+            flows: components["schemas"]["Decimal"];
+            realised: components["schemas"]["Decimal"];
+            unrealised: components["schemas"]["Decimal"];
         };
         /** @description What one has as second factors. */
         Factors: {
@@ -897,11 +1655,22 @@ export interface components {
             items: components["schemas"]["Fill"][];
             next_cursor: string | null;
         };
+        /** @description How a number is reckoned. */
+        Formula: {
+            formula: string;
+            /** @description The field that it is about. */
+            id: string;
+            /** @description What goes into it, and where that comes from. */
+            inputs: string;
+            title: string;
+        };
         /** @description Access to an account. */
         Grant: {
             access: components["schemas"]["Access"];
             account_id: string;
             account_name: string;
+            /** @description Whether orders may move real money. */
+            live: boolean;
         };
         /** @description How far the access goes. */
         GrantChange: {
@@ -924,8 +1693,63 @@ export interface components {
             invite_url: string | null;
             user: components["schemas"]["User"];
         };
+        /** @description What is to stop. */
+        KillRequest: {
+            /** @description For practice: only paper accounts stop, and it is recorded how fast. */
+            drill?: boolean;
+            /** @description Also close positions, with market orders. */
+            flatten?: boolean;
+            /** @description Why, 1 to 500 characters: it goes to the audit log with your name. */
+            reason: string;
+            /**
+             * @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`.
+             * @example desk
+             */
+            scope: string;
+        };
+        /** @description A kill switch that is engaged: nothing that it covers is accepted or sent. */
+        KillSwitch: {
+            /** @description It is for practice: only paper accounts stop. */
+            drill: boolean;
+            drill_result: components["schemas"]["DrillResult"] | null;
+            engaged_at: components["schemas"]["Time"];
+            engaged_by: components["schemas"]["Who"];
+            /** @description Whether positions are closed too. */
+            flatten: boolean;
+            /** @description Whether it is in the database, with its audit row. The desk keeps trying. */
+            in_database: boolean;
+            /** @description Whether it is in the file that needs no free space. The desk keeps trying. */
+            in_file: boolean;
+            reason: string;
+            scope: components["schemas"]["Scope"];
+        };
+        /** @description The kill switches that are engaged. */
+        KillSwitchList: {
+            items: components["schemas"]["KillSwitch"][];
+        };
         /** @enum {string} */
         Leg: "take_profit" | "stop_loss";
+        /** @description What became of each position that was to be closed. */
+        Liquidation: {
+            items: components["schemas"]["ClosedPosition"][];
+        };
+        /** @description Which account is meant. */
+        LiveSwitch: {
+            /** @description The account's name, repeated so that nobody switches on the wrong one. */
+            name: string;
+        };
+        /** @description A part of a position that was opened at one price. */
+        Lot: {
+            execution_id: string;
+            opened_at: components["schemas"]["Time"];
+            price: components["schemas"]["Decimal"];
+            /** @description Below zero when short. */
+            quantity: components["schemas"]["Decimal"];
+        };
+        /** @description What a position is made of. */
+        LotList: {
+            items: components["schemas"]["Lot"][];
+        };
         /** @description An instrument and where it stands. */
         MarketSymbol: {
             ask: components["schemas"]["Decimal"] | null;
@@ -1015,6 +1839,21 @@ export interface components {
              * @description Number of the last entry of its journal; grows with each change.
              */
             version: number;
+        };
+        /** @description What is to be changed of an order; what is left out stays. */
+        OrderAmendment: {
+            /**
+             * @description One's own name for the order that takes the place. Without one the `Idempotency-Key` is used, and without that a
+             *     new one is made.
+             */
+            client_order_id?: string;
+            limit_price?: components["schemas"]["Decimal"];
+            /** @description How much in all, with what is filled already. */
+            quantity?: components["schemas"]["Decimal"];
+            stop_price?: components["schemas"]["Decimal"];
+            time_in_force?: components["schemas"]["TimeInForce"];
+            trail_percent?: components["schemas"]["Decimal"];
+            trail_price?: components["schemas"]["Decimal"];
         };
         /** @enum {string} */
         OrderClass: "simple" | "bracket" | "oco" | "oto";
@@ -1109,6 +1948,25 @@ export interface components {
             trail_price?: components["schemas"]["Decimal"];
             type: components["schemas"]["OrderType"];
         };
+        /** @description What a person decides about an order whose outcome is not known. */
+        OrderResolution: {
+            /** @enum {string} */
+            choice: "ask_again";
+        } | {
+            /** @enum {string} */
+            choice: "not_there";
+            /** @description How you know, 1 to 1000 characters: it goes to the audit log with your name. */
+            evidence: string;
+        };
+        /** @description A rule that an order can break. */
+        OrderRule: {
+            /** @description Also the code of the problem. */
+            code: string;
+            explanation: string;
+            /** @description The kind of limit that it compares with, where it does. */
+            limit_kind: string | null;
+            title: string;
+        };
         /** @enum {string} */
         OrderScope: "open" | "closed" | "all";
         /** @enum {string} */
@@ -1123,11 +1981,42 @@ export interface components {
             password: string;
         };
         /** @enum {string} */
+        Period: "1d" | "1w" | "1m" | "1y" | "all";
+        /** @description What was earned over a period that ends now. */
+        PeriodReturn: {
+            drawdown: components["schemas"]["Drawdown"] | null;
+            money_weighted: components["schemas"]["Return"] | null;
+            period: components["schemas"]["Period"];
+            profit: components["schemas"]["Decimal"];
+            since: components["schemas"]["Time"] | null;
+            time_weighted: components["schemas"]["Return"] | null;
+        };
+        /** @enum {string} */
         Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
         /** @description A permission in words. */
         PermissionEntry: {
             permission: components["schemas"]["Permission"];
             title: string;
+        };
+        /** @description What an account is worth, and where its profit comes from. */
+        Portfolio: {
+            allocation: components["schemas"]["Allocation"][];
+            at: components["schemas"]["Time"];
+            by_book: components["schemas"]["BookProfit"][];
+            /** @description Newest first. */
+            by_day: components["schemas"]["DayProfit"][];
+            by_symbol: components["schemas"]["SymbolProfit"][];
+            cash: components["schemas"]["Decimal"];
+            /** @description What came in from outside since the account was opened, less what went out. */
+            deposits: components["schemas"]["Decimal"];
+            fees: components["schemas"]["Decimal"];
+            /** @description How each of these numbers is reckoned. */
+            formulas: components["schemas"]["Formula"][];
+            periods: components["schemas"]["PeriodReturn"][];
+            realised: components["schemas"]["Decimal"];
+            unrealised: components["schemas"]["Decimal"];
+            /** @description Cash and holdings at market prices. */
+            value: components["schemas"]["Decimal"];
         };
         /** @description What an account holds of one instrument. */
         Position: {
@@ -1145,6 +2034,13 @@ export interface components {
             realised_pnl: components["schemas"]["Decimal"];
             symbol: string;
             unrealised_pnl: components["schemas"]["Decimal"] | null;
+        };
+        /** @description How much of a position is to be closed. */
+        PositionClosing: {
+            /** @description One's own name for the order. Without one the `Idempotency-Key` is used, and without that a new one is made. */
+            client_order_id?: string;
+            /** @description Units, above zero; without it all of them. */
+            quantity?: components["schemas"]["Decimal"];
         };
         /** @description What an account holds. */
         PositionList: {
@@ -1184,6 +2080,22 @@ export interface components {
             /** @description What was asked for. */
             value?: string;
         };
+        /** @description A kill switch that was pulled. */
+        PulledKillSwitch: components["schemas"]["KillSwitch"] & {
+            /** @description Orders that were asked to be canceled at once. */
+            cancels: number;
+            /** @description Orders that are canceled later, because the broker takes no more requests now. */
+            cancels_later: number;
+            /**
+             * Format: int64
+             * @description After how long the broker had answered all cancels; none: it has not yet.
+             */
+            cancels_taken_ms: number | null;
+            /** @description Orders that were on their way to the broker at that moment: they may still arrive, and are canceled when they do. */
+            in_flight: string[];
+            /** @description It was engaged before. */
+            was_engaged: boolean;
+        };
         /** @description Whether the desk can do its work. */
         Ready: {
             checks: components["schemas"]["ReadyCheck"][];
@@ -1201,6 +2113,95 @@ export interface components {
         RecoveryCodes: {
             /** @description Ten, each good for one time. */
             recovery_codes: string[];
+        };
+        /** @description Every reason for which an order can be refused. */
+        Refusals: {
+            /** @description By the broker. */
+            broker_reasons: components["schemas"]["BrokerReason"][];
+            /** @description By the desk, before it is sent. */
+            rules: components["schemas"]["OrderRule"][];
+        };
+        /** @description A budget of requests at a broker. */
+        RequestBudget: {
+            /**
+             * Format: int32
+             * @description Requests that could be made at once if none had been made.
+             */
+            burst: number;
+            /**
+             * Format: int32
+             * @description Requests that could be made at once now.
+             */
+            free: number;
+            /**
+             * Format: int32
+             * @description Requests that come free in a minute.
+             */
+            per_minute: number;
+        };
+        /** @description A return: 0.01 is 1 %. */
+        Return: {
+            /** Format: double */
+            fraction: number;
+            /**
+             * Format: double
+             * @description None under a year.
+             */
+            per_year: number | null;
+        };
+        /** @description A risk limit, and how much of it is used. */
+        RiskLimit: {
+            explanation: string;
+            /** @description Set in the configuration: nobody can loosen it here, only set a stricter one beside it. */
+            fixed: boolean;
+            /**
+             * Format: double
+             * @description The same as a share of the limit; above 1 when it is exceeded.
+             */
+            fraction: number | null;
+            kind: string;
+            scope: components["schemas"]["Scope"];
+            set_at: components["schemas"]["Time"];
+            set_by: components["schemas"]["Who"];
+            /** @description The symbol of which most is used, where the limit is for each symbol. */
+            symbol: string | null;
+            title: string;
+            used: components["schemas"]["Decimal"] | null;
+            /** @description What it says, as it is written in a request. */
+            value: string;
+        };
+        /** @description What became of a change. */
+        RiskLimitChange: {
+            /** @description What it says now. */
+            after: string | null;
+            /** @description A second person has to agree to this first. */
+            approval_id: string | null;
+            /** @description What it said before. */
+            before: string | null;
+            /** @description Whether it is in force. */
+            done: boolean;
+        };
+        /** @description A kind of limit that can be set. */
+        RiskLimitKind: {
+            /** @description What its value may look like. */
+            allowed: string;
+            explanation: string;
+            kind: string;
+            title: string;
+        };
+        /** @description The limits in force, and the kinds that there are. */
+        RiskLimitList: {
+            items: components["schemas"]["RiskLimit"][];
+            kinds: components["schemas"]["RiskLimitKind"][];
+        };
+        /** @description A limit to set. */
+        RiskLimitRequest: {
+            /** @description One of those that `GET /api/v1/limits` lists. */
+            kind: string;
+            /** @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`. */
+            scope: string;
+            /** @description As the kind allows. */
+            value: string;
         };
         /** @enum {string} */
         Role: "super_admin" | "admin" | "manager" | "trader" | "analyst" | "viewer" | "auditor";
@@ -1267,6 +2268,12 @@ export interface components {
         };
         /** @enum {string} */
         Side: "buy" | "sell";
+        /** @description Why one of several things was refused. */
+        SmallProblem: {
+            /** @description As in the list of problems. */
+            code: string;
+            detail: string;
+        };
         /** @description The leg of an order that ends the loss. */
         StopLoss: {
             limit_price: components["schemas"]["Decimal"] | null;
@@ -1279,9 +2286,27 @@ export interface components {
             /** @description Where it becomes active. */
             stop_price: components["schemas"]["Decimal"];
         };
+        /** @description Who does something that an order may ask for. */
+        Support: {
+            name: string;
+            /** @description Why nobody does. */
+            reason: string | null;
+            /** @description `desk`: the broker cannot, the desk does it while it runs and sees the market. */
+            way: components["schemas"]["SupportWay"];
+        };
+        /** @enum {string} */
+        SupportWay: "broker" | "desk" | "no";
         /** @description All instruments. */
         SymbolList: {
             items: components["schemas"]["MarketSymbol"][];
+        };
+        /** @description What was earned with an instrument. */
+        SymbolProfit: {
+            quantity: components["schemas"]["Decimal"];
+            realised: components["schemas"]["Decimal"];
+            symbol: string;
+            unrealised: components["schemas"]["Decimal"];
+            value: components["schemas"]["Decimal"];
         };
         /** @description The leg of an order that takes the profit. */
         TakeProfit: {
@@ -1319,6 +2344,28 @@ export interface components {
         };
         /** @enum {string} */
         TradeSide: "buy" | "sell" | "unknown";
+        /** @description An order whose outcome is not known, and what was tried to know it. */
+        UnknownOrder: {
+            /** @description What the broker answered last. */
+            last_answer: string | null;
+            /**
+             * Format: int32
+             * @description How often the broker said that it does not have it, late enough for that to count.
+             */
+            misses: number;
+            order: components["schemas"]["Order"];
+            /** @description Since when it has been looked for. */
+            since_at: components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description How often the broker was asked for it.
+             */
+            tries: number;
+        };
+        /** @description Orders whose outcome is not known, oldest first. */
+        UnknownOrderList: {
+            items: components["schemas"]["UnknownOrder"][];
+        };
         /** @description A person. */
         User: {
             created_at: components["schemas"]["Time"];
@@ -1345,11 +2392,56 @@ export interface components {
         };
         /** @enum {string} */
         UserStatus: "invited" | "active" | "disabled";
+        /** @description What an account's broker can do, what the desk does in its place, and what is not to be had. */
+        Venue: {
+            broker: string;
+            /**
+             * Format: int32
+             * @description Requests that it takes at once, out of that.
+             */
+            burst: number;
+            classes: components["schemas"]["Support"][];
+            /** @description `notional`, `extended_hours`, `replace` and `short`. */
+            features: components["schemas"]["Support"][];
+            mode: components["schemas"]["Mode"];
+            /**
+             * Format: int32
+             * @description Requests that the broker takes in a minute.
+             */
+            requests_per_minute: number;
+            /**
+             * Format: int64
+             * @description How long after a lost answer "no such order" proves nothing.
+             */
+            settle_window_ms: number;
+            times_in_force: components["schemas"]["Support"][];
+            types: components["schemas"]["Support"][];
+        };
         /** @description Who did something. */
         Who: {
             /** @description A user's id; a word for whoever is no user, as `configuration` or `external`. */
             id: string;
             name: string;
+        };
+        /** @description What is wished for: as in the request for an order. */
+        WishedOrder: {
+            book_id: string | null;
+            class: components["schemas"]["OrderClass"];
+            client_order_id: string;
+            extended_hours: boolean;
+            limit_price: components["schemas"]["Decimal"] | null;
+            notional: components["schemas"]["Decimal"] | null;
+            quantity: components["schemas"]["Decimal"] | null;
+            side: components["schemas"]["Side"];
+            stop_loss: components["schemas"]["StopLoss"] | null;
+            stop_price: components["schemas"]["Decimal"] | null;
+            strategy: string | null;
+            symbol: string;
+            take_profit: components["schemas"]["TakeProfit"] | null;
+            time_in_force: components["schemas"]["TimeInForce"];
+            trail_percent: components["schemas"]["Decimal"] | null;
+            trail_price: components["schemas"]["Decimal"] | null;
+            type: components["schemas"]["OrderType"];
         };
     };
     responses: never;
@@ -1464,6 +2556,302 @@ export interface operations {
             };
         };
     };
+    books: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BookList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_book: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BookRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Book"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    transfer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BookTransfer"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BookTransferred"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_book: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+                /** @description The book. */
+                book_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_cost_method: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CostMethodRequest"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    history: {
+        parameters: {
+            query: {
+                /** @description The time between two points: minutes are kept for 7 days, hours for a year, days for ever. */
+                every: "1m" | "1h" | "1d";
+                /** @description Only of this book; the nil UUID is the account's own. */
+                book_id?: string | null;
+                /** @description Not before, RFC 3339; else all that is kept. */
+                from?: string | null;
+                /** @description Not after; else until now. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EquityHistory"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    liquidate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Liquidation"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    switch_live_on: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LiveSwitch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    switch_live_off: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     submit_order: {
         parameters: {
             query?: never;
@@ -1510,6 +2898,42 @@ export interface operations {
             };
         };
     };
+    cancel_all: {
+        parameters: {
+            query?: {
+                /** @description Only those of this instrument. */
+                symbol?: string | null;
+            };
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CanceledOrders"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     preview_order: {
         parameters: {
             query?: never;
@@ -1544,6 +2968,36 @@ export interface operations {
             };
         };
     };
+    portfolio: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Portfolio"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     positions: {
         parameters: {
             query?: never;
@@ -1562,6 +3016,312 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PositionList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_position: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The account. */
+                id: string;
+                /** @description The instrument. */
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PositionClosing"];
+            };
+        };
+        responses: {
+            /** @description Closed before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    lots: {
+        parameters: {
+            query?: {
+                /** @description Only those of this book; the nil UUID is the account's own. */
+                book_id?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+                /** @description The instrument. */
+                symbol: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LotList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reconcile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    venue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Venue"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approvals: {
+        parameters: {
+            query?: {
+                /** @description Only those that stand there. */
+                status?: components["schemas"]["ApprovalStatus"] | null;
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The approval. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The approval. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalNote"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The approval. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalNote"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The approval. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
                 };
             };
             default: {
@@ -1824,6 +3584,244 @@ export interface operations {
             };
         };
     };
+    kill_switches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KillSwitchList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pull_kill_switch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KillRequest"];
+            };
+        };
+        responses: {
+            /** @description Engaged before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PulledKillSwitch"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PulledKillSwitch"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_kill_switch: {
+        parameters: {
+            query: {
+                /** @description As it was pulled: `desk`, `user/ID`, … */
+                scope: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    limits: {
+        parameters: {
+            query?: {
+                /** @description Only those set on this: `desk`, `account/ID`, `user/ID`, … */
+                scope?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RiskLimitList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RiskLimitRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RiskLimitChange"];
+                };
+            };
+            /** @description Waits for a second person */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RiskLimitChange"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_limit: {
+        parameters: {
+            query: {
+                /** @description What it is set on. */
+                scope: string;
+                /** @description Its kind. */
+                kind: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RiskLimitChange"];
+                };
+            };
+            /** @description Waits for a second person */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RiskLimitChange"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_drawdown: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DrawdownReset"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     bars: {
         parameters: {
             query: {
@@ -1984,6 +3982,33 @@ export interface operations {
             };
         };
     };
+    unknown_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnknownOrderList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     order: {
         parameters: {
             query?: never;
@@ -1997,6 +4022,43 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_order: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The order. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderAmendment"];
+            };
+        };
+        responses: {
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2065,6 +4127,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OrderEventList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resolve_order: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The order. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderResolution"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refusals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusals"];
                 };
             };
             default: {
@@ -2422,6 +4548,76 @@ export interface operations {
         };
     };
     revoke: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The person. */
+                id: string;
+                /** @description The account. */
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grant_live: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The person. */
+                id: string;
+                /** @description The account. */
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_live: {
         parameters: {
             query?: never;
             header?: {
