@@ -13,6 +13,7 @@ import {
   assertNoSidewaysScroll,
   openBrowser,
   shoot,
+  steps,
   until,
 } from "./browser.mjs";
 
@@ -114,7 +115,8 @@ async function showCode(code) {
 }
 
 test("the owner's first day", async (t) => {
-  await t.test("an owner is made by the one-time link", async () => {
+  const step = steps(t, () => page);
+  await step("an owner is made by the one-time link", async () => {
     await page.goto(SETUP_URL);
     await assertAccessible(page, "set-up");
     await shoot(page, "set-up");
@@ -125,13 +127,13 @@ test("the owner's first day", async (t) => {
     await page.waitForURL((url) => url.pathname === "/sign-in");
   });
 
-  await t.test("the owner signs in", async () => {
+  await step("the owner signs in", async () => {
     await assertAccessible(page, "sign-in");
     await shoot(page, "sign-in");
     await signIn();
   });
 
-  await t.test("the desk shows a moving market", async () => {
+  await step("the desk shows a moving market", async () => {
     const symbol = await until(chosenSymbol, "a symbol");
     await assertInSight(page.getByText("PAPER").first(), "the PAPER badge");
     await until(
@@ -153,7 +155,7 @@ test("the owner's first day", async (t) => {
     await tab(/^Open orders/).click();
   });
 
-  await t.test("a limit order far from the market waits and is cancelled", async () => {
+  await step("a limit order far from the market waits and is cancelled", async () => {
     const last = number(await lastPrice(await chosenSymbol()));
     await placeOrder({
       type: "limit",
@@ -170,7 +172,7 @@ test("the owner's first day", async (t) => {
     await until(async () => (await cancel.count()) === 0, "the order is gone");
   });
 
-  await t.test("a market order fills and becomes a position", async () => {
+  await step("a market order fills and becomes a position", async () => {
     const last = number(await lastPrice(await chosenSymbol()));
     await placeOrder({ type: "market", quantity: (1000 / last).toFixed(4) });
     await assertInSight(page.getByText("Order filled"), "the news of the fill");
@@ -182,7 +184,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "the desk, dark");
   });
 
-  await t.test("a refused order says which field and why", async () => {
+  await step("a refused order says which field and why", async () => {
     await page.getByLabel(/^Quantity/).fill("99999999");
     await button("Preview buy order").click();
     const said = page.getByRole("alert").or(page.getByText("This order would be refused"));
@@ -194,7 +196,7 @@ test("the owner's first day", async (t) => {
     }
   });
 
-  await t.test("the desk is the same in light, and on a phone", async () => {
+  await step("the desk is the same in light, and on a phone", async () => {
     await button("Use the light theme").click();
     await shoot(page, "desk-light");
     await assertAccessible(page, "the desk, light");
@@ -219,7 +221,7 @@ test("the owner's first day", async (t) => {
     await button("Use the dark theme").click();
   });
 
-  await t.test("both orders are in the history, with their trail", async () => {
+  await step("both orders are in the history, with their trail", async () => {
     await go("Orders");
     const history = table("Orders");
     await until(async () => (await history.getByRole("row").count()) === 3, "two orders");
@@ -238,7 +240,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "orders");
   });
 
-  await t.test("a bracket brings its exits with it, held until it is filled", async () => {
+  await step("a bracket brings its exits with it, held until it is filled", async () => {
     await go("Desk");
     const last = number(await lastPrice(await chosenSymbol()));
     const open = table("Open orders");
@@ -261,7 +263,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "a bracket");
   });
 
-  await t.test("an order is changed: another one takes its place", async () => {
+  await step("an order is changed: another one takes its place", async () => {
     const last = number(await lastPrice(await chosenSymbol()));
     const open = table("Open orders");
     const price = (last * 0.965).toFixed(2);
@@ -282,7 +284,7 @@ test("the owner's first day", async (t) => {
     );
   });
 
-  await t.test("all orders are cancelled with two presses", async () => {
+  await step("all orders are cancelled with two presses", async () => {
     const open = table("Open orders");
     await button("Cancel all").click();
     await button("Cancel all orders", page.getByRole("dialog")).click();
@@ -296,7 +298,7 @@ test("the owner's first day", async (t) => {
     assert.equal((await file).suggestedFilename(), "orders.csv");
   });
 
-  await t.test("an order is refused by a limit that somebody set", async () => {
+  await step("an order is refused by a limit that somebody set", async () => {
     await go("Risk");
     await button("Set a limit").click();
     const dialog = page.getByRole("dialog");
@@ -326,7 +328,7 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("Set up a second factor"), "the way to a second factor");
   });
 
-  await t.test("the kill switch is two presses away on every page", async () => {
+  await step("the kill switch is two presses away on every page", async () => {
     await go("Audit");
     await button("Kill switch").click();
     const dialog = page.getByRole("dialog");
@@ -346,7 +348,7 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("Set up a second factor"), "the way to a second factor");
   });
 
-  await t.test("what is held is shown by lots, and every number by its formula", async () => {
+  await step("what is held is shown by lots, and every number by its formula", async () => {
     await go("Portfolio");
     const positions = table("Positions");
     await until(async () => (await positions.getByRole("row").count()) === 2, "the position");
@@ -362,7 +364,7 @@ test("the owner's first day", async (t) => {
     await page.keyboard.press("Escape");
   });
 
-  await t.test("a part of the account becomes a book", async () => {
+  await step("a part of the account becomes a book", async () => {
     await go("Books");
     await button("Open a book").click();
     const dialog = page.getByRole("dialog");
@@ -375,7 +377,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "the books");
   });
 
-  await t.test("a person is invited by a link shown once", async () => {
+  await step("a person is invited by a link shown once", async () => {
     await go("Users");
     await button("New user").click();
     const dialog = page.getByRole("dialog");
@@ -398,7 +400,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "the matrix of roles");
   });
 
-  await t.test(
+  await step(
     "the invited person gets an account, works with it, and is locked out at once",
     async () => {
       const theirs = await browser.newContext({ ignoreHTTPSErrors: true });
@@ -445,7 +447,7 @@ test("the owner's first day", async (t) => {
     },
   );
 
-  await t.test("all of it is in the audit log, and the chain holds", async () => {
+  await step("all of it is in the audit log, and the chain holds", async () => {
     await go("Audit");
     const log = table("Audit log");
     await until(async () => (await log.getByText(/^order\./).count()) >= 2, "rows of the orders");
@@ -464,13 +466,13 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "about");
   });
 
-  await t.test("an address without a page says so", async () => {
+  await step("an address without a page says so", async () => {
     await page.goto(`${BASE_URL}/no-such-page`);
     await assertInSight(page.getByText("There is no page at this address"), "not found");
     await assertAccessible(page, "not found");
   });
 
-  await t.test("the owner sets up a second factor", async () => {
+  await step("the owner sets up a second factor", async () => {
     await page.goto(BASE_URL);
     await button(/: menu$/).click();
     await button("Security").click();
@@ -500,7 +502,7 @@ test("the owner's first day", async (t) => {
     await shoot(page, "security");
   });
 
-  await t.test("a dangerous act asks for the factor again, and goes on", async () => {
+  await step("a dangerous act asks for the factor again, and goes on", async () => {
     // Nobody waits for five minutes here: the desk's answer to a factor that is too old is played, once.
     const refusal = {
       type: "/api/docs/problems#step_up_needed",
@@ -549,7 +551,7 @@ test("the owner's first day", async (t) => {
     await button("Use the dark theme").click();
   });
 
-  await t.test("the kill switch is released with the second factor", async () => {
+  await step("the kill switch is released with the second factor", async () => {
     const refusal = {
       type: "/api/docs/problems#step_up_needed",
       title: "Second factor needed again",
@@ -579,7 +581,7 @@ test("the owner's first day", async (t) => {
     );
   });
 
-  await t.test("signing in asks for the code, and the factor can be removed again", async () => {
+  await step("signing in asks for the code, and the factor can be removed again", async () => {
     await signOut();
     await showPassword();
     await page.waitForURL((url) => url.pathname === "/sign-in/code");
@@ -602,7 +604,7 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("No second factor", { exact: true }), "that it is gone");
   });
 
-  await t.test("signing out ends it, and signing in brings it back", async () => {
+  await step("signing out ends it, and signing in brings it back", async () => {
     await signOut();
     await page.goto(BASE_URL);
     await page.waitForURL((url) => url.pathname === "/sign-in");
@@ -614,7 +616,7 @@ test("the owner's first day", async (t) => {
     );
   });
 
-  await t.test("the page broke no rule of its policy and threw nothing", () => {
+  await step("the page broke no rule of its policy and threw nothing", () => {
     assert.deepEqual(complaints, []);
   });
 });

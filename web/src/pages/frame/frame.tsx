@@ -9,6 +9,7 @@ import { Select } from "../../ui/controls";
 import {
   Books,
   Candles,
+  ChevronRight,
   Gauge,
   Growth,
   Handshake,
@@ -36,6 +37,7 @@ const TITLES: Record<string, string> = {
   "/": "Desk",
   "/orders": "Orders",
   "/portfolio": "Portfolio",
+  "/account": "Account",
   "/books": "Books",
   "/risk": "Risk",
   "/approvals": "Approvals",
@@ -206,22 +208,34 @@ function AccountChoice() {
   const account = useAccount();
   const choose = useChooseAccount();
   if (!account) return null;
-  if (accounts.length === 1)
-    return <span className="ml-auto max-w-40 truncate text-muted">{account.name}</span>;
   return (
-    <Select
-      bare
-      label="Account"
-      className="ml-auto max-w-48 max-xl:my-1"
-      value={account.id}
-      onChange={(event) => choose(event.target.value)}
-    >
-      {accounts.map((one) => (
-        <option key={one.id} value={one.id}>
-          {one.name}
-        </option>
-      ))}
-    </Select>
+    <span className="ml-auto flex min-w-0 items-center gap-2">
+      {accounts.length > 1 && (
+        <Select
+          bare
+          label="Account"
+          className="max-w-48 max-xl:my-1"
+          value={account.id}
+          onChange={(event) => choose(event.target.value)}
+        >
+          {accounts.map((one) => (
+            <option key={one.id} value={one.id}>
+              {one.name}
+            </option>
+          ))}
+        </Select>
+      )}
+      <Link
+        to="/account"
+        className="relative flex min-h-8 min-w-0 items-center gap-1 text-muted before:absolute before:-inset-x-2 before:-inset-y-1.5 before:content-[''] hover:text-ink"
+      >
+        <span className="truncate">
+          <span className="sr-only">Account </span>
+          {accounts.length > 1 ? "Details" : account.name}
+        </span>
+        <ChevronRight className="size-3" />
+      </Link>
+    </span>
   );
 }
 

@@ -12,6 +12,7 @@ import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { useAccount, useMay } from "../session";
 import { useBooks } from "./books-query";
+import { CostMethodOf } from "./cost-method";
 import { OpenBook } from "./open-book";
 import { Pnl } from "./pnl";
 import { Reckoned } from "./reckoned";
@@ -105,9 +106,7 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
         <span className="flex flex-wrap items-center gap-2">
           {book.name} <Tag>{KINDS[book.kind]}</Tag>
           {book.owner && <span className="font-normal text-muted">{book.owner.name}</span>}
-          <span className="font-normal text-muted">
-            {book.cost_method === "fifo" ? "first in, first out" : "average cost"}
-          </span>
+          <CostMethodOf account={account} book={book} may={may} />
         </span>
       }
       aside={may && book.id !== null && <CloseBook account={account} book={book} id={book.id} />}

@@ -123,10 +123,9 @@ function MoneyOf({ mode, account }: { mode: Mode; account: AccountSummary }) {
 function ByDesk({ things }: { things: readonly string[] }) {
   if (things.length === 0) return null;
   return (
-    <p className="mt-2 flex flex-wrap items-center gap-1.5 text-xs text-muted">
-      <Tag tone="warn">by the desk</Tag>
-      {things.map((one) => ruleTitle(one)).join(", ")}: the broker cannot. It is done as long as the
-      desk runs.
+    <p className="mt-2 text-xs text-muted">
+      <Tag tone="warn">by the desk</Tag> {things.map((one) => ruleTitle(one)).join(", ")}: the
+      broker cannot. It is done as long as the desk runs.
     </p>
   );
 }
@@ -181,6 +180,19 @@ function inOrder(checks: readonly Check[]): readonly Check[] {
   return [...checks].sort((a, b) => Number(a.ok) - Number(b.ok));
 }
 
+/** What was asked, for rules whose titles say what went wrong. */
+const ASKED: Record<string, string> = {
+  symbol_unknown: "Symbol",
+  symbol_not_allowed: "Symbols allowed",
+  symbol_denied: "Symbols denied",
+  no_quote: "Age of the quote",
+  leg_side: "Side of the exit",
+  stop_price_side: "Side of the stop",
+  quantity_too_small: "Smallest quantity",
+  quantity_too_large: "Largest quantity",
+  price_off_tick: "Price step",
+};
+
 function CheckRow({ check }: { check: Check }) {
   return (
     <li className="flex items-start gap-2.5 px-3 py-2">
@@ -189,7 +201,7 @@ function CheckRow({ check }: { check: Check }) {
       </span>
       <div className="min-w-0 flex-1">
         <p className="font-medium">
-          {check.title}
+          {check.ok ? (ASKED[check.rule] ?? check.title) : check.title}
           <span className="sr-only">{check.ok ? ": holds" : ": fails"}</span>
         </p>
         <p className="text-xs text-muted">{check.detail}</p>
