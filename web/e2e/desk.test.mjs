@@ -163,7 +163,7 @@ test("the owner's first day", async (t) => {
       limit: (last * 0.95).toFixed(2),
     });
     const open = table("Open orders");
-    const cancel = open.getByRole("button", { name: /^Cancel buy/ });
+    const cancel = open.getByRole("button", { name: /^Cancel Buy/ });
     await assertInSight(cancel.first(), "the open order's cancel button");
     assert.equal(await cancel.count(), 1, "two Enters are one order");
     await shoot(page, "desk-open-order");

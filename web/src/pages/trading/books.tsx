@@ -3,7 +3,7 @@ import { useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { AccountSummary, Book } from "../../api/types";
 import { sign } from "../../format/decimal";
-import { money, price } from "../../format/money";
+import { averagePrice, money } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { Button } from "../../ui/controls";
 import { Plus } from "../../ui/icons";
@@ -152,7 +152,7 @@ function columns(currency: string): Column<Book["positions"][number]>[] {
       header: "Average price",
       numeric: true,
       wide: true,
-      cell: (p) => <Reckoned of="average_price">{price(p.average_price)}</Reckoned>,
+      cell: (p) => <Reckoned of="average_price">{averagePrice(p.average_price)}</Reckoned>,
     },
     { id: "value", header: "Value", numeric: true, cell: (p) => money(p.market_value, currency) },
     {

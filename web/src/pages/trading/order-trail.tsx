@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { answer, api } from "../../api/client";
 import type { Order, OrderEvent, Problem } from "../../api/types";
-import { money, price } from "../../format/money";
+import { averagePrice, money, price } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { clock } from "../../format/time";
 import { isOpen } from "../../live/orders";
@@ -122,7 +122,7 @@ function Facts({ order, onOpen }: { order: Order; onOpen(id: string): void }) {
         {quantity(order.filled_quantity)} of {quantity(order.quantity)}
       </Fact>
       {shown("Asked for", order.notional && money(order.notional))}
-      <Fact name="Average fill">{price(order.average_fill_price)}</Fact>
+      <Fact name="Average fill">{averagePrice(order.average_fill_price)}</Fact>
       <Fact name="Fees">{money(order.fees)}</Fact>
       {shown("Stop price now", order.stop_price && price(order.stop_price))}
       {shown("Take-profit", take_profit && price(take_profit.limit_price))}
