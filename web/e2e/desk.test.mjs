@@ -2,6 +2,7 @@
 //
 //   BASE_URL   where the desk answers, https with its own certificate
 //   SETUP_URL  the one-time link that the desk printed
+//   VENUE_PID  the process of the paper venue that the desk trades on
 //   SHOTS_DIR  where pictures go; none are taken without it
 //   CHROMIUM   the browser's program; /usr/bin/chromium without it
 import assert from "node:assert/strict";
@@ -18,6 +19,7 @@ import {
 } from "./browser.mjs";
 
 const { BASE_URL, SETUP_URL } = process.env;
+const VENUE_PID = Number(process.env.VENUE_PID);
 const OWNER = {
   username: "olga",
   display_name: "Olga Owner",
@@ -32,6 +34,7 @@ let app;
 
 before(async () => {
   assert.ok(BASE_URL && SETUP_URL, "BASE_URL and SETUP_URL say where the desk is");
+  assert.ok(VENUE_PID > 1, "VENUE_PID is the process of its venue");
   ({ browser, page, complaints } = await openBrowser());
 });
 after(async () => {
@@ -298,6 +301,35 @@ test("the owner's first day", async (t) => {
     assert.equal((await file).suggestedFilename(), "orders.csv");
   });
 
+  await step("an order goes UNKNOWN while the venue hangs, and resolves when it wakes", async () => {
+    await go("Desk");
+    const last = number(await lastPrice(await chosenSymbol()));
+    const open = table("Open orders");
+    const banner = page.getByRole("region", { name: "The outcome of an order is not known." });
+    process.kill(VENUE_PID, "SIGSTOP");
+    try {
+      await placeOrder({ type: "limit", quantity: "0.011", limit: (last * 0.96).toFixed(2) });
+      await assertInSight(banner, "the banner that says so on every page");
+      await assertInSight(open.getByText("Unknown", { exact: true }), "the order, unknown");
+      await shoot(page, "desk-unknown");
+      await assertAccessible(page, "a desk with an unknown order");
+      await banner.getByRole("link").click();
+      await assertInSight(button("Ask again now"), "what a person can do");
+      await assertInSight(page.getByText("Asked the broker"), "what was tried");
+      await shoot(page, "orders-unknown");
+      await assertAccessible(page, "the list of unknown orders");
+    } finally {
+      process.kill(VENUE_PID, "SIGCONT");
+    }
+    await until(async () => (await banner.count()) === 0, "it is known again", 60_000);
+    await assertInSight(page.getByText("The outcome of every order is known."), "the empty list");
+    await go("Desk");
+    await until(async () => (await open.getByText("Working").count()) === 1, "the order works");
+    await shoot(page, "desk-resolved");
+    await open.getByRole("button", { name: /^Cancel Buy/ }).click();
+    await assertInSight(page.getByText("No open orders."), "that it is cancelled");
+  });
+
   await step("an order is refused by a limit that somebody set", async () => {
     await go("Risk");
     await button("Set a limit").click();
@@ -340,6 +372,7 @@ test("the owner's first day", async (t) => {
     await go("Desk");
     await shoot(page, "desk-stopped");
     await assertAccessible(page, "a desk that is stopped");
+    await page.getByLabel("Type", { exact: true }).selectOption("market");
     await page.getByLabel(/^Quantity/).fill("0.001");
     await button("Preview buy order").click();
     await assertInSight(dialog.getByText("This order would be refused"), "that orders are refused");

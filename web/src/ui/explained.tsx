@@ -24,6 +24,7 @@ export function Explained({ title, formula, inputs, values = [], children }: Exp
       </Popover.Trigger>
       <Popover.Portal>
         <Popover.Content
+          aria-label={title}
           sideOffset={6}
           collisionPadding={12}
           className="z-40 w-80 max-w-[calc(100vw-1.5rem)] rounded-lg border border-line bg-panel p-3 text-[0.8125rem] text-ink shadow-xl outline-none"

@@ -64,18 +64,7 @@ export default function Confirm({ ticket, account, onSend, onBack, returnTo }: C
         }}
       >
         <MoneyOf mode={preview.mode} account={account} />
-
-        <Estimate request={request} preview={preview} currency={account.currency} />
-        <ByDesk things={preview.done_by_desk} />
-
-        <h3 className="mt-4 mb-1 text-xs font-semibold text-muted">Checks</h3>
-        <ul className="divide-y divide-line rounded-md border border-line">
-          {inOrder(preview.checks).map((check) => (
-            <CheckRow key={check.rule} check={check} />
-          ))}
-        </ul>
-
-        <div className="mt-3 flex flex-col gap-3 empty:hidden">
+        <div className="mb-3 flex flex-col gap-3 empty:hidden">
           {!preview.ok && (
             <Notice tone="bad" title="This order would be refused">
               {preview.refused ?? "Change it so that every check holds."}
@@ -94,6 +83,15 @@ export default function Confirm({ ticket, account, onSend, onBack, returnTo }: C
             </Notice>
           )}
         </div>
+        <Estimate request={request} preview={preview} currency={account.currency} />
+        <ByDesk things={preview.done_by_desk} />
+
+        <h3 className="mt-4 mb-1 text-xs font-semibold text-muted">Checks</h3>
+        <ul className="divide-y divide-line rounded-md border border-line">
+          {inOrder(preview.checks).map((check) => (
+            <CheckRow key={check.rule} check={check} />
+          ))}
+        </ul>
       </form>
     </Dialog>
   );
