@@ -5,6 +5,7 @@
 mod books;
 mod running;
 
+mod brake;
 mod first_day;
 mod full_disk;
 mod kill;

@@ -18,6 +18,7 @@ use trading::{
 };
 
 pub(crate) const CLIENTS: usize = 64;
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What outlives a desk beside its files.
 pub(crate) struct Kept {
@@ -88,9 +89,9 @@ impl Desk {
             db: db.clone(),
             market,
             clock,
-            brokers: vec![(account.clone(), if kept.slow { slow_broker(broker) } else { broker })],
-            // The quote above is the only one there will be.
-            limits: OrderLimits { max_quote_age: Duration::from_secs(86_400), ..OrderLimits::default() },
+            brokers: vec![(account.clone(), if kept.slow { Arc::new(Slow(broker)) } else { broker })],
+            // The quote above is the only one there will be, and the slow broker gets far behind.
+            limits: OrderLimits { max_quote_age: DAY, max_unsent_age: DAY, ..OrderLimits::default() },
             tick: Duration::from_millis(250),
             jitter: 1,
             kill_file: None,
@@ -236,22 +237,18 @@ fn person(role: Role, account: &Account) -> Context {
     )
 }
 
-/// A broker that takes longer for an order than a round of the benchmark lasts.
-struct Slow(Arc<dyn Broker>, Profile);
-
-fn slow_broker(inner: Arc<dyn Broker>) -> Arc<dyn Broker> {
-    let profile = Profile { settle_window: Duration::from_secs(86_400), ..inner.profile().clone() };
-    Arc::new(Slow(inner, profile))
-}
+/// A broker that takes its time for each order, as long as it may without being taken for one that does not answer.
+struct Slow(Arc<dyn Broker>);
 
 #[async_trait::async_trait]
 impl Broker for Slow {
     fn profile(&self) -> &Profile {
-        &self.1
+        self.0.profile()
     }
 
-    async fn submit(&self, _: &Order) -> Result<String, SubmitFailure> {
-        std::future::pending().await
+    async fn submit(&self, order: &Order) -> Result<String, SubmitFailure> {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        self.0.submit(order).await
     }
 
     async fn cancel(&self, order: &Order) -> Result<(), CancelFailure> {

@@ -5,6 +5,8 @@
 //! - [`restart`]: a start with 10,000 open orders.
 //! - [`brake`]: the kill switch in the middle of trading.
 //! - [`lives`]: simulated lives of orders.
+//!
+//! Their names as arguments choose among them: `cargo bench -p trading --features simulator --bench orders -- restart`.
 
 mod accepts;
 mod brake;
@@ -16,11 +18,23 @@ mod restart;
 
 #[tokio::main]
 async fn main() {
-    accepts::measure().await;
-    checks::measure();
-    restart::measure().await;
-    brake::measure().await;
-    lives::measure();
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |section: &str| named.is_empty() || named.iter().any(|name| name == section);
+    if wanted("accepts") {
+        accepts::measure().await;
+    }
+    if wanted("checks") {
+        checks::measure();
+    }
+    if wanted("restart") {
+        restart::measure().await;
+    }
+    if wanted("brake") {
+        brake::measure().await;
+    }
+    if wanted("lives") {
+        lives::measure();
+    }
 }
 
 fn rate(count: usize, took: std::time::Duration) -> f64 {
