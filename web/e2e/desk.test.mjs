@@ -66,7 +66,9 @@ async function go(name) {
   await page.waitForURL(
     (url) => url.pathname === (name === "Desk" ? "/" : `/${name.toLowerCase()}`),
   );
-  await page.getByRole("heading", { level: 1 }).waitFor({ state: "attached" });
+  // Its own heading: until the page has come, the one before it is still there.
+  const heading = page.getByRole("heading", { level: 1, name: new RegExp(`^${name}`) });
+  await heading.waitFor({ state: "attached" });
 }
 
 /** Fills the ticket, previews and confirms; answers when the desk has the order. */
@@ -301,34 +303,37 @@ test("the owner's first day", async (t) => {
     assert.equal((await file).suggestedFilename(), "orders.csv");
   });
 
-  await step("an order goes UNKNOWN while the venue hangs, and resolves when it wakes", async () => {
-    await go("Desk");
-    const last = number(await lastPrice(await chosenSymbol()));
-    const open = table("Open orders");
-    const banner = page.getByRole("region", { name: "The outcome of an order is not known." });
-    process.kill(VENUE_PID, "SIGSTOP");
-    try {
-      await placeOrder({ type: "limit", quantity: "0.011", limit: (last * 0.96).toFixed(2) });
-      await assertInSight(banner, "the banner that says so on every page");
-      await assertInSight(open.getByText("Unknown", { exact: true }), "the order, unknown");
-      await shoot(page, "desk-unknown");
-      await assertAccessible(page, "a desk with an unknown order");
-      await banner.getByRole("link").click();
-      await assertInSight(button("Ask again now"), "what a person can do");
-      await assertInSight(page.getByText("Asked the broker"), "what was tried");
-      await shoot(page, "orders-unknown");
-      await assertAccessible(page, "the list of unknown orders");
-    } finally {
-      process.kill(VENUE_PID, "SIGCONT");
-    }
-    await until(async () => (await banner.count()) === 0, "it is known again", 60_000);
-    await assertInSight(page.getByText("The outcome of every order is known."), "the empty list");
-    await go("Desk");
-    await until(async () => (await open.getByText("Working").count()) === 1, "the order works");
-    await shoot(page, "desk-resolved");
-    await open.getByRole("button", { name: /^Cancel Buy/ }).click();
-    await assertInSight(page.getByText("No open orders."), "that it is cancelled");
-  });
+  await step(
+    "an order goes UNKNOWN while the venue hangs, and resolves when it wakes",
+    async () => {
+      await go("Desk");
+      const last = number(await lastPrice(await chosenSymbol()));
+      const open = table("Open orders");
+      const banner = page.getByRole("region", { name: "The outcome of an order is not known." });
+      process.kill(VENUE_PID, "SIGSTOP");
+      try {
+        await placeOrder({ type: "limit", quantity: "0.011", limit: (last * 0.96).toFixed(2) });
+        await assertInSight(banner, "the banner that says so on every page");
+        await assertInSight(open.getByText("Unknown", { exact: true }), "the order, unknown");
+        await shoot(page, "desk-unknown");
+        await assertAccessible(page, "a desk with an unknown order");
+        await banner.getByRole("link").click();
+        await assertInSight(button("Ask again now"), "what a person can do");
+        await assertInSight(page.getByText("Asked the broker"), "what was tried");
+        await shoot(page, "orders-unknown");
+        await assertAccessible(page, "the list of unknown orders");
+      } finally {
+        process.kill(VENUE_PID, "SIGCONT");
+      }
+      await until(async () => (await banner.count()) === 0, "it is known again", 60_000);
+      await assertInSight(page.getByText("The outcome of every order is known."), "the empty list");
+      await go("Desk");
+      await until(async () => (await open.getByText("Working").count()) === 1, "the order works");
+      await shoot(page, "desk-resolved");
+      await open.getByRole("button", { name: /^Cancel Buy/ }).click();
+      await assertInSight(page.getByText("No open orders."), "that it is cancelled");
+    },
+  );
 
   await step("an order is refused by a limit that somebody set", async () => {
     await go("Risk");
@@ -406,8 +411,38 @@ test("the owner's first day", async (t) => {
     await button("Open the book", dialog).click();
     await dialog.waitFor({ state: "detached" });
     await assertInSight(page.getByRole("heading", { name: /^Olga's part/ }), "the book");
+    await button("Cost of what Olga's part sells: average cost").click();
+    await dialog.getByText("First in, first out").click();
+    await shoot(page, "cost-method");
+    await assertAccessible(page, "the choice of a cost method");
+    await button("Reckon like this", dialog).click();
+    await assertInSight(
+      button("Cost of what Olga's part sells: first in, first out"),
+      "the new cost method",
+    );
+    await button("Transfer").click();
+    await dialog.getByLabel("Amount").fill("250");
+    await dialog.getByLabel("Note").fill("for a try");
+    await button("Transfer", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+    await until(async () => (await page.getByText("$1,250.00").count()) > 0, "the transfer");
     await shoot(page, "books");
     await assertAccessible(page, "the books");
+  });
+
+  await step("an account says who does what, and is compared with its broker by hand", async () => {
+    await page.getByRole("link", { name: "Account Paper" }).click();
+    await assertInSight(page.getByText("Agrees with the broker"), "that the desk sees it");
+    await assertInSight(page.getByText("This account is on paper."), "that no money is real");
+    await assertInSight(page.getByText("by the desk").first(), "what the desk does");
+    await button("Compare with the broker").click();
+    await assertInSight(page.getByText("Compared anew."), "that it was compared");
+    await shoot(page, "account");
+    await assertAccessible(page, "the account");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await assertNoSidewaysScroll(page, "the account on a phone");
+    await shoot(page, "phone-account");
+    await page.setViewportSize({ width: 1440, height: 900 });
   });
 
   await step("a person is invited by a link shown once", async () => {
@@ -608,6 +643,53 @@ test("the owner's first day", async (t) => {
     await assertInSight(button("Kill switch"), "the switch, armed");
     await go("Risk");
     await button("Remove Order value").click();
+    await until(
+      async () => (await page.getByRole("heading", { name: "Account Paper" }).count()) === 0,
+      "the limit is gone",
+    );
+  });
+
+  await step("an order above a limit waits for a second person, who agrees", async () => {
+    await button("Set a limit").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Limit", { exact: true }).selectOption("approval_above");
+    await dialog.getByLabel("Value").fill("100");
+    await button("Set the limit", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+
+    await go("Users");
+    await button(/Nora North/).click();
+    await button("Enable", dialog).click();
+    await assertInSight(button("Disable", dialog), "that she is back");
+    await page.keyboard.press("Escape");
+
+    const theirs = await browser.newContext({ ignoreHTTPSErrors: true });
+    const nora = await theirs.newPage();
+    await nora.goto(`${BASE_URL}/sign-in`);
+    await nora.locator("[name=username]").fill("nora");
+    await nora.locator("[name=password]").fill("a slow boat on the grey canal");
+    await nora.locator("form button").click();
+    await nora.getByLabel("Type", { exact: true }).selectOption("market");
+    await nora.getByLabel(/^Quantity/).fill("0.003");
+    await button("Preview buy order", nora).click();
+    const asks = nora.getByRole("dialog");
+    await assertInSight(asks.getByText("A second person has to agree"), "that it will wait");
+    await shoot(nora, "approval-preview");
+    await button("Place buy order", asks).click();
+    await assertInSight(nora.getByText("A second person has to agree"), "that it waits");
+
+    await go("Approvals");
+    await assertInSight(button("Approve"), "what waits");
+    await shoot(page, "approvals");
+    await assertAccessible(page, "the approvals");
+    await page.getByLabel(/^Note/).fill("small enough");
+    await button("Approve").click();
+    await assertInSight(page.getByText("Approved", { exact: true }), "that it was decided");
+    await assertInSight(nora.getByText("Order filled"), "the news for whoever asked");
+    await shoot(page, "approvals-decided");
+    await theirs.close();
+    await go("Risk");
+    await button("Remove Approval needed above").click();
     await until(
       async () => (await page.getByRole("heading", { name: "Account Paper" }).count()) === 0,
       "the limit is gone",

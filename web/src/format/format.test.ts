@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { group, isPositiveDecimal, minus, plus, scale, sign } from "./decimal";
 import { averagePrice, money, price, signedMoney, UNKNOWN } from "./money";
 import { count, percent, quantity } from "./quantity";
+import { sentence } from "./sentence";
 import { age, clock, epochSeconds } from "./time";
 
 describe("decimals", () => {
@@ -74,6 +75,16 @@ describe("money", () => {
     ["123456789", "123,456,789.00"],
   ])("writes the average price %s with eight digits as %s", (given, text) => {
     expect(averagePrice(given)).toBe(text);
+  });
+});
+
+describe("sentences", () => {
+  it.each([
+    ["it did not answer in time", "It did not answer in time."],
+    ["Refused: no funds.", "Refused: no funds."],
+    ["", ""],
+  ])("makes %j a sentence", (given, text) => {
+    expect(sentence(given)).toBe(text);
   });
 });
 

@@ -64,32 +64,35 @@ export function Frame() {
       >
         Skip to the page
       </a>
-      <header className="sticky top-0 z-30 border-b border-line bg-panel">
-        <div className="flex flex-wrap items-center gap-x-4 px-3 sm:px-4">
-          <Link
-            to="/"
-            className="flex min-h-13 items-center gap-2 text-[0.9375rem] font-semibold tracking-tight"
-          >
-            <Mark />
-            <span className="max-sm:sr-only">Stockade</span>
-          </Link>
-          {account && <ModeBadge mode={account.mode} />}
-          <Navigation className="max-md:hidden" />
-          <div className="ml-auto flex items-center gap-1">
-            <KillButton />
-            <ThemeButton />
-            <PersonMenu />
+      {/* What nobody may overlook stays in sight with the header, where the screen has room for both. */}
+      <div className="max-md:contents md:sticky md:top-0 md:z-30">
+        <header className="border-b border-line bg-panel max-md:sticky max-md:top-0 max-md:z-30">
+          <div className="flex flex-wrap items-center gap-x-4 px-3 sm:px-4">
+            <Link
+              to="/"
+              className="flex min-h-13 items-center gap-2 text-[0.9375rem] font-semibold tracking-tight"
+            >
+              <Mark />
+              <span className="max-sm:sr-only">Stockade</span>
+            </Link>
+            {account && <ModeBadge mode={account.mode} />}
+            <Navigation className="max-md:hidden" />
+            <div className="ml-auto flex items-center gap-1">
+              <KillButton />
+              <ThemeButton />
+              <PersonMenu />
+            </div>
+            <div className="-mx-3 flex min-h-8 w-[calc(100%+1.5rem)] min-w-0 items-center gap-x-5 border-t border-line/60 px-3 text-xs sm:-mx-4 sm:w-[calc(100%+2rem)] sm:px-4">
+              {mayMarket && <FeedState />}
+              <ConnectionState />
+              <AccountChoice />
+            </div>
           </div>
-          <div className="-mx-3 flex min-h-8 w-[calc(100%+1.5rem)] min-w-0 items-center gap-x-5 border-t border-line/60 px-3 text-xs sm:-mx-4 sm:w-[calc(100%+2rem)] sm:px-4">
-            {mayMarket && <FeedState />}
-            <ConnectionState />
-            <AccountChoice />
-          </div>
-        </div>
-      </header>
-      {mayOrders && <KillBanners />}
-      {account && <AccountBanners account={account} />}
-      {mayOrders && <UnknownBanner />}
+        </header>
+        {mayOrders && <KillBanners />}
+        {account && <AccountBanners account={account} />}
+        {mayOrders && <UnknownBanner />}
+      </div>
       <Ended />
       <main
         id="main"

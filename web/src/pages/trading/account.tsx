@@ -75,16 +75,16 @@ function Seen({ state }: { state: AccountDetail }) {
         {state.broker_latency_ms === null ? UNKNOWN : `${count(state.broker_latency_ms)} ms`}
       </Fact>
       <Fact name="Open orders">{count(state.open_orders)}</Fact>
-      <div className="py-1.5">
-        <Fact name="Requests in use">
-          {count(used)} of {count(burst)}, {count(per_minute)} a minute
-        </Fact>
-        <Meter
-          label="Requests in use"
-          fraction={burst === 0 ? 1 : used / burst}
-          text={`${count(used)} of ${count(burst)}`}
-        />
-      </div>
+      <Fact name="Requests in use">
+        {count(used)} of {count(burst)}, {count(per_minute)} a minute
+        <span className="mt-1.5 mb-1 block">
+          <Meter
+            label="Requests in use"
+            fraction={burst === 0 ? 1 : used / burst}
+            text={`${count(used)} of ${count(burst)}`}
+          />
+        </span>
+      </Fact>
     </>
   );
 }

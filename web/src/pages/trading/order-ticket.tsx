@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { type FormEvent, lazy, Suspense, useMemo, useRef, useState } from "react";
 import { answer, api } from "../../api/client";
 import type { AccountSummary, MarketSymbol, Order, Problem } from "../../api/types";
+import { sentence } from "../../format/sentence";
 import { orders } from "../../live/desk";
 import { useResource } from "../../live/resource";
 import { useStore } from "../../live/store";
@@ -155,7 +156,7 @@ function Sent({ order }: { order: Order }) {
   return (
     <Notice tone={tone} title={`Order ${statusWord(now.status).toLowerCase()}`}>
       <p>{orderLine(now)}</p>
-      {now.reason && <p className="mt-1 text-xs">{now.reason}</p>}
+      {now.reason && <p className="mt-1 text-xs">{sentence(now.reason)}</p>}
     </Notice>
   );
 }

@@ -4,6 +4,7 @@ import { answer, api } from "../../api/client";
 import type { Order, OrderEvent, Problem } from "../../api/types";
 import { averagePrice, money, price } from "../../format/money";
 import { quantity } from "../../format/quantity";
+import { sentence } from "../../format/sentence";
 import { clock } from "../../format/time";
 import { isOpen } from "../../live/orders";
 import { Dialog } from "../../ui/dialog";
@@ -157,7 +158,7 @@ function Why({ order }: { order: Order }) {
     <div className="mt-3">
       <Notice
         tone={bad ? "bad" : order.status === "unknown" ? "warn" : "calm"}
-        title={order.broker_reason?.explanation ?? order.reason}
+        title={order.broker_reason?.explanation ?? sentence(order.reason ?? "")}
       >
         {order.broker_reason && (
           <>
@@ -175,7 +176,10 @@ function Why({ order }: { order: Order }) {
 }
 
 function Step({ event }: { event: OrderEvent }) {
-  const facts = Object.entries(event.detail).filter(([, value]) => value !== null);
+  // When it was stands above it already.
+  const facts = Object.entries(event.detail).filter(
+    ([name, value]) => value !== null && name !== "at",
+  );
   return (
     <li className="relative pb-3 pl-4">
       <span className="absolute top-1.5 -left-[4.5px] size-2 rounded-full bg-line-strong" />
