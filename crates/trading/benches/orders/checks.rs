@@ -61,7 +61,7 @@ impl Sample {
         let terms = OrderLimits::default();
         let mut book = LimitBook::new(&terms, now);
         let harmless = |kind: &LimitKind| {
-            let values = ["1000000000", "10", "1", "allowed", "BTC-USD", "mon-sun 00:00-24:00"];
+            let values = ["1000000000", "10", "1", "allowed", "mon-sun 00:00-24:00"];
             values.iter().find_map(|text| LimitValue::parse(*kind, text).ok())
         };
         let every = LimitKind::ALL.iter().filter(|kind| {
