@@ -68,7 +68,8 @@ impl Sample {
             // These would forbid the order; the last two because most of its scopes have no capital.
             !matches!(
                 kind,
-                LimitKind::SymbolsDenied
+                LimitKind::SymbolsAllowed
+                    | LimitKind::SymbolsDenied
                     | LimitKind::TradingHours
                     | LimitKind::Concentration
                     | LimitKind::Leverage
