@@ -3,11 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod books;
+mod pair;
 mod running;
+mod scenario;
+mod trial;
 
 mod first_day;
 mod full_disk;
 mod kill;
 mod lost_factor;
+#[cfg(feature = "failpoints")]
+mod points;
+mod syscalls;
 mod tamper;
 mod venue;

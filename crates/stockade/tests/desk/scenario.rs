@@ -1,0 +1,194 @@
+//! Fifty orders of every kind, replaced and canceled, by clients that repeat whatever was not answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use domain::Decimal;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::books::Books;
+use crate::running::Session;
+
+/// What the clients were told. Whoever repeats is told in the end: nothing stays open.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// Orders that were accepted, with the desk's ids.
+    accepted: BTreeMap<String, String>,
+    /// Orders that were refused, with the reason: nothing of them may be there.
+    pub(crate) refused: BTreeMap<String, String>,
+    /// The desk's ids of orders that are to be canceled.
+    canceled: BTreeSet<String>,
+    /// Requests that were not answered at first.
+    pub(crate) unanswered: usize,
+}
+
+impl Told {
+    /// What was acknowledged is there, what was refused is not, and what was to be canceled is at its end.
+    pub(crate) fn compare(&self, books: &Books) {
+        for (name, id) in &self.accepted {
+            let order = books.orders.get(name);
+            assert!(
+                order.is_some_and(|order| order.id == *id),
+                "{name} was acknowledged as {id}, there is {order:?}"
+            );
+        }
+        for (name, why) in &self.refused {
+            assert!(!books.orders.contains_key(name), "{name} was refused and is there: {why}");
+        }
+        for order in books.orders.values().filter(|order| self.canceled.contains(&order.id)) {
+            let ends = ["canceled", "filled", "expired", "rejected", "replaced"];
+            assert!(
+                ends.contains(&order.status.as_str()),
+                "the cancel of {} was acknowledged: {}",
+                order.id,
+                order.status
+            );
+        }
+    }
+
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.len()
+    }
+}
+
+/// What a client does.
+enum Act {
+    Place(Value),
+    /// The order of this name gets other terms.
+    Replace(String, Value),
+    Cancel(String),
+}
+
+/// So many orders of every kind, those that replace others among them.
+const ROUND: usize = 8;
+
+/// What one client does in one round, in order.
+fn round(name: &str, ask: Decimal) -> Vec<Act> {
+    let at = |hundredths: i64| (ask * Decimal::new(hundredths, 2)).round_dp(0).to_string();
+    let order = |nth: &str, rest: Value| {
+        let mut order = json!({
+            "client_order_id": format!("{name}-{nth}"), "symbol": "BTC-USD", "side": "buy", "type": "market",
+            "time_in_force": "gtc", "quantity": "0.0002",
+        });
+        order.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        Act::Place(order)
+    };
+    let named = |nth: &str| format!("{name}-{nth}");
+    vec![
+        order("market", json!({})),
+        order("limit", json!({ "type": "limit", "limit_price": at(90) })),
+        order("stop", json!({ "type": "stop", "stop_price": at(108) })),
+        order(
+            "bracket",
+            json!({
+                "class": "bracket", "take_profit": { "limit_price": at(108) }, "stop_loss": { "stop_price": at(92) },
+            }),
+        ),
+        Act::Replace(named("limit"), json!({ "client_order_id": named("lower"), "limit_price": at(89) })),
+        Act::Cancel(named("stop")),
+        order("taken", json!({ "type": "limit", "limit_price": at(103), "time_in_force": "ioc" })),
+        order("sell", json!({ "side": "sell" })),
+        Act::Cancel(named("lower")),
+        order("stop-limit", json!({ "type": "stop_limit", "stop_price": at(107), "limit_price": at(108) })),
+    ]
+}
+
+/// A client of the desk, whichever desk is there.
+pub(crate) struct Client {
+    /// The desk that runs; after one that died, the next.
+    desks: watch::Receiver<Session>,
+    account: String,
+    told: Arc<Mutex<Told>>,
+}
+
+impl Client {
+    pub(crate) fn new(desks: watch::Receiver<Session>, account: &str, told: &Arc<Mutex<Told>>) -> Self {
+        Self { desks, account: account.to_owned(), told: told.clone() }
+    }
+
+    /// Places about so many orders, whose names begin with `name`.
+    pub(crate) async fn trade(mut self, name: String, orders: usize, ask: Decimal) {
+        let rounds = (0..orders.div_ceil(ROUND)).map(|nth| round(&format!("{name}-{nth}"), ask));
+        for act in rounds.flatten() {
+            self.perform(act).await;
+        }
+    }
+
+    async fn perform(&mut self, act: Act) {
+        match act {
+            Act::Place(order) => {
+                let path = format!("/accounts/{}/orders", self.account);
+                self.order(Method::POST, path, order).await;
+            }
+            Act::Replace(name, terms) => {
+                let Some(id) = self.id_of(&name) else { return };
+                self.until_known(&id).await;
+                self.order(Method::PATCH, format!("/orders/{id}"), terms).await;
+            }
+            Act::Cancel(name) => {
+                let Some(id) = self.id_of(&name) else { return };
+                let (status, _) =
+                    self.ask(Method::POST, &format!("/orders/{id}/cancel"), Some(json!({}))).await;
+                if status == StatusCode::ACCEPTED {
+                    self.told.lock().unwrap().canceled.insert(id);
+                }
+            }
+        }
+    }
+
+    /// Cancels everything that is open.
+    pub(crate) async fn cancel_all(&mut self) {
+        let path = format!("/accounts/{}/orders/cancel-all", self.account);
+        let (status, answer) = self.ask(Method::POST, &path, Some(json!({}))).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    }
+
+    async fn order(&mut self, method: Method, path: String, order: Value) {
+        let name = order["client_order_id"].as_str().unwrap().to_owned();
+        let (status, answer) = self.ask(method, &path, Some(order)).await;
+        let mut told = self.told.lock().unwrap();
+        if status.is_success() {
+            told.accepted.insert(name, answer["id"].as_str().unwrap().to_owned());
+        } else {
+            told.refused.insert(name, format!("{status} {answer}"));
+        }
+    }
+
+    fn id_of(&self, name: &str) -> Option<String> {
+        self.told.lock().unwrap().accepted.get(name).cloned()
+    }
+
+    /// Waits until the broker has said something about an order.
+    async fn until_known(&mut self, id: &str) {
+        loop {
+            let (_, order) = self.ask(Method::GET, &format!("/orders/{id}"), None).await;
+            if !DOUBTFUL.contains(&order["status"].as_str().unwrap()) {
+                return;
+            }
+        }
+    }
+
+    /// Asks until there is an answer. A desk that cannot see its account yet is asked again, too.
+    async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        loop {
+            let desk = self.desks.borrow_and_update().clone();
+            match desk.call(method.clone(), path, body.clone()).await {
+                Ok((StatusCode::SERVICE_UNAVAILABLE, answer)) if answer["code"] == "account_blind" => {
+                    tokio::task::yield_now().await;
+                }
+                Ok((_, answer)) if answer["rule"] == "no_quote" => tokio::task::yield_now().await,
+                Ok(answered) => return answered,
+                Err(_) => {
+                    self.told.lock().unwrap().unanswered += 1;
+                    self.desks.changed().await.unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Orders of which it is not known yet what became of them.
+pub(crate) const DOUBTFUL: [&str; 6] =
+    ["accepted", "submitting", "unknown", "cancel_pending", "replace_pending", "triggered"];
