@@ -4,6 +4,7 @@
 
 mod books;
 mod pair;
+mod relay;
 mod running;
 mod scenario;
 mod trial;

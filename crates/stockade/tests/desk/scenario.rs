@@ -61,8 +61,8 @@ enum Act {
     Cancel(String),
 }
 
-/// So many orders of every kind, those that replace others among them.
-const ROUND: usize = 8;
+/// So many orders are accepted in a round, those that replace others among them.
+const ROUND: usize = 7;
 
 /// What one client does in one round, in order.
 fn round(name: &str, ask: Decimal) -> Vec<Act> {
@@ -78,20 +78,22 @@ fn round(name: &str, ask: Decimal) -> Vec<Act> {
     let named = |nth: &str| format!("{name}-{nth}");
     vec![
         order("market", json!({})),
+        order("taken", json!({ "type": "limit", "limit_price": at(103), "time_in_force": "ioc" })),
         order("limit", json!({ "type": "limit", "limit_price": at(90) })),
         order("stop", json!({ "type": "stop", "stop_price": at(108) })),
         order(
             "bracket",
             json!({
-                "class": "bracket", "take_profit": { "limit_price": at(108) }, "stop_loss": { "stop_price": at(92) },
+                "class": "bracket",
+                "take_profit": { "limit_price": at(108) },
+                "stop_loss": { "stop_price": at(92) },
             }),
         ),
         Act::Replace(named("limit"), json!({ "client_order_id": named("lower"), "limit_price": at(89) })),
         Act::Cancel(named("stop")),
-        order("taken", json!({ "type": "limit", "limit_price": at(103), "time_in_force": "ioc" })),
+        order("too-large", json!({ "quantity": "1000" })),
         order("sell", json!({ "side": "sell" })),
         Act::Cancel(named("lower")),
-        order("stop-limit", json!({ "type": "stop_limit", "stop_price": at(107), "limit_price": at(108) })),
     ]
 }
 
@@ -164,7 +166,7 @@ impl Client {
     async fn until_known(&mut self, id: &str) {
         loop {
             let (_, order) = self.ask(Method::GET, &format!("/orders/{id}"), None).await;
-            if !DOUBTFUL.contains(&order["status"].as_str().unwrap()) {
+            if !["accepted", "submitting", "unknown"].contains(&order["status"].as_str().unwrap()) {
                 return;
             }
         }
@@ -189,6 +191,14 @@ impl Client {
     }
 }
 
-/// Orders of which it is not known yet what became of them.
-pub(crate) const DOUBTFUL: [&str; 6] =
-    ["accepted", "submitting", "unknown", "cancel_pending", "replace_pending", "triggered"];
+/// Whether nothing more becomes of an open order while the market stays where it is.
+pub(crate) fn at_rest(order: &Value) -> bool {
+    // Filled at once, or as soon as there is the next quote.
+    let is_due = order["type"] == "market" || order["time_in_force"] == "ioc";
+    match order["status"].as_str().unwrap() {
+        "working" | "partially_filled" => !is_due,
+        // The take-profit of a bracket stays with the desk. The stop-loss does not, once there is something to protect.
+        "held" => order["leg"] == "take_profit",
+        _ => false,
+    }
+}

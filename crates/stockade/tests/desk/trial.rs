@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::books::Books;
 use crate::pair::{Venue, pair};
 use crate::running::{Home, Running, Session};
-use crate::scenario::{Client, DOUBTFUL, Told};
+use crate::scenario::{Client, Told, at_rest};
 
 const CLIENTS: usize = 2;
 /// No scenario takes longer, on the busiest machine.
@@ -101,10 +101,7 @@ impl Ground {
     /// Lets the desk find out what became of everything, and compares.
     async fn settle(&self, name: &str, desk: Running) {
         let session = self.session.at(&desk);
-        let settled = |answer: &Value| {
-            let items = answer["items"].as_array().unwrap();
-            !items.iter().any(|order| DOUBTFUL.contains(&order["status"].as_str().unwrap()))
-        };
+        let settled = |answer: &Value| answer["items"].as_array().unwrap().iter().all(at_rest);
         session.until("/orders?status=open&limit=1000", settled).await;
         session.until(&format!("/accounts/{}", self.account), |state| state["state"] == "ready").await;
         assert!(desk.stop().await, "{name}: SIGTERM is a good end");
@@ -128,14 +125,16 @@ impl Ground {
             told.unanswered
         )
     }
-
-    pub(crate) fn refusals(&self) -> Vec<String> {
-        self.told.lock().unwrap().refused.values().cloned().collect()
-    }
 }
 
 async fn all(clients: &mut tokio::task::JoinSet<()>) {
     while let Some(client) = clients.join_next().await {
         client.unwrap();
     }
+}
+
+/// So many numbers from 1 to `last`, evenly spread, the first and the last among them.
+pub(crate) fn spread(count: usize, last: usize) -> impl Iterator<Item = usize> {
+    let count = count.clamp(1, last);
+    (0..count).map(move |nth| 1 + nth * (last - 1) / (count - 1).max(1))
 }

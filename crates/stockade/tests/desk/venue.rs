@@ -4,6 +4,7 @@ use domain::Decimal;
 use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::books::Books;
 use crate::pair::{Venue, pair};
@@ -131,7 +132,7 @@ async fn a_desk_that_was_paused_and_replaced_sends_nothing_when_it_wakes() {
         .collect();
     let accepted = |answer: &Value| answer["items"].as_array().unwrap().len() > 3;
     trader.session.until("/orders?status=open&limit=1000", accepted).await;
-    first.signal(Signal::STOP);
+    pause_between_commits(&first, &first_home.database()).await;
 
     let second = second_home.start().await;
     let heir = trader.at(&second);
@@ -163,9 +164,24 @@ async fn a_desk_that_was_paused_and_replaced_sends_nothing_when_it_wakes() {
     books.check();
 }
 
+/// Stops a desk in mid-stride. In the middle of a commit it would hold the lock of its SQLite file, and nobody could take
+/// over: then it goes on for a moment.
+async fn pause_between_commits(desk: &Running, database: &str) {
+    sqlx::any::install_default_drivers();
+    let mut other = sqlx::AnyConnection::connect(database).await.unwrap();
+    sqlx::raw_sql("PRAGMA busy_timeout = 0").execute(&mut other).await.unwrap();
+    loop {
+        desk.signal(Signal::STOP);
+        if sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(&mut other).await.is_ok() {
+            return;
+        }
+        desk.signal(Signal::CONT);
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The client order ids that the venue has.
 async fn sent(venues: &Home) -> Vec<String> {
-    use sqlx::Connection as _;
     sqlx::any::install_default_drivers();
     let url = format!("sqlite:{}", venues.file("paper.db").display());
     let mut venue = sqlx::AnyConnection::connect(&url).await.unwrap();
