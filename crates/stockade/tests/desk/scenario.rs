@@ -38,9 +38,8 @@ impl Told {
             assert!(!books.orders.contains_key(name), "{name} was refused and is there: {why}");
         }
         for order in books.orders.values().filter(|order| self.canceled.contains(&order.id)) {
-            let ends = ["canceled", "filled", "expired", "rejected", "replaced"];
             assert!(
-                ends.contains(&order.status.as_str()),
+                AT_AN_END.contains(&order.status.as_str()),
                 "the cancel of {} was acknowledged: {}",
                 order.id,
                 order.status
@@ -59,18 +58,30 @@ enum Act {
     /// The order of this name gets other terms.
     Replace(String, Value),
     Cancel(String),
+    /// Nothing, until the order is at its end.
+    Wait(String),
+}
+
+/// What a client trades.
+#[derive(Clone)]
+pub(crate) struct Instrument {
+    pub(crate) symbol: &'static str,
+    pub(crate) quantity: &'static str,
+    /// Where its market is.
+    pub(crate) ask: Decimal,
 }
 
 /// So many orders are accepted in a round, those that replace others among them.
-const ROUND: usize = 7;
+pub(crate) const ROUND: usize = 7;
 
 /// What one client does in one round, in order.
-fn round(name: &str, ask: Decimal) -> Vec<Act> {
-    let at = |hundredths: i64| (ask * Decimal::new(hundredths, 2)).round_dp(0).to_string();
+fn round(name: &str, instrument: &Instrument) -> Vec<Act> {
+    let Instrument { symbol, quantity, ask } = instrument;
+    let at = |hundredths: i64| (*ask * Decimal::new(hundredths, 2)).round_dp(0).to_string();
     let order = |nth: &str, rest: Value| {
         let mut order = json!({
-            "client_order_id": format!("{name}-{nth}"), "symbol": "BTC-USD", "side": "buy", "type": "market",
-            "time_in_force": "gtc", "quantity": "0.0002",
+            "client_order_id": format!("{name}-{nth}"), "symbol": symbol, "side": "buy", "type": "market",
+            "time_in_force": "gtc", "quantity": quantity,
         });
         order.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
         Act::Place(order)
@@ -91,8 +102,12 @@ fn round(name: &str, ask: Decimal) -> Vec<Act> {
         ),
         Act::Replace(named("limit"), json!({ "client_order_id": named("lower"), "limit_price": at(89) })),
         Act::Cancel(named("stop")),
-        order("too-large", json!({ "quantity": "1000" })),
+        order("too-large", json!({ "quantity": "100000" })),
+        // It would meet a purchase of ours that is on its way.
+        Act::Wait(named("market")),
+        Act::Wait(named("taken")),
         order("sell", json!({ "side": "sell" })),
+        Act::Wait(named("sell")),
         Act::Cancel(named("lower")),
     ]
 }
@@ -111,8 +126,8 @@ impl Client {
     }
 
     /// Places about so many orders, whose names begin with `name`.
-    pub(crate) async fn trade(mut self, name: String, orders: usize, ask: Decimal) {
-        let rounds = (0..orders.div_ceil(ROUND)).map(|nth| round(&format!("{name}-{nth}"), ask));
+    pub(crate) async fn trade(mut self, name: String, orders: usize, instrument: Instrument) {
+        let rounds = (0..orders.div_ceil(ROUND)).map(|nth| round(&format!("{name}-{nth}"), &instrument));
         for act in rounds.flatten() {
             self.perform(act).await;
         }
@@ -126,7 +141,7 @@ impl Client {
             }
             Act::Replace(name, terms) => {
                 let Some(id) = self.id_of(&name) else { return };
-                self.until_known(&id).await;
+                self.until(&id, |status| !["accepted", "submitting", "unknown"].contains(&status)).await;
                 self.order(Method::PATCH, format!("/orders/{id}"), terms).await;
             }
             Act::Cancel(name) => {
@@ -136,6 +151,10 @@ impl Client {
                 if status == StatusCode::ACCEPTED {
                     self.told.lock().unwrap().canceled.insert(id);
                 }
+            }
+            Act::Wait(name) => {
+                let Some(id) = self.id_of(&name) else { return };
+                self.until(&id, |status| AT_AN_END.contains(&status)).await;
             }
         }
     }
@@ -162,11 +181,22 @@ impl Client {
         self.told.lock().unwrap().accepted.get(name).cloned()
     }
 
-    /// Waits until the broker has said something about an order.
-    async fn until_known(&mut self, id: &str) {
+    /// Waits until an order stands as wished for.
+    async fn until(&mut self, id: &str, wished: impl Fn(&str) -> bool) {
         loop {
             let (_, order) = self.ask(Method::GET, &format!("/orders/{id}"), None).await;
-            if !["accepted", "submitting", "unknown"].contains(&order["status"].as_str().unwrap()) {
+            if wished(order["status"].as_str().unwrap()) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until it is known what became of every order.
+    pub(crate) async fn until_quiet(&mut self) {
+        loop {
+            let (_, open) = self.ask(Method::GET, "/orders?status=open&limit=1000", None).await;
+            let (_, account) = self.ask(Method::GET, &format!("/accounts/{}", self.account), None).await;
+            if open["items"].as_array().unwrap().iter().all(at_rest) && account["state"] == "ready" {
                 return;
             }
         }
@@ -191,8 +221,10 @@ impl Client {
     }
 }
 
+const AT_AN_END: [&str; 5] = ["canceled", "filled", "expired", "rejected", "replaced"];
+
 /// Whether nothing more becomes of an open order while the market stays where it is.
-pub(crate) fn at_rest(order: &Value) -> bool {
+fn at_rest(order: &Value) -> bool {
     // Filled at once, or as soon as there is the next quote.
     let is_due = order["type"] == "market" || order["time_in_force"] == "ioc";
     match order["status"].as_str().unwrap() {

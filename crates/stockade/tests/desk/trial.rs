@@ -1,19 +1,19 @@
 //! A desk that is to die at a certain place, and what became of everything once the next desk had looked after it.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::Decimal;
-use serde_json::Value;
+use rustix::process::Signal;
 use tokio::process::Command;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::books::Books;
 use crate::pair::{Venue, pair};
 use crate::running::{Home, Running, Session};
-use crate::scenario::{Client, Told, at_rest};
+use crate::scenario::{Client, Instrument, ROUND, Told};
 
-const CLIENTS: usize = 2;
 /// No scenario takes longer, on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -24,7 +24,8 @@ pub(crate) struct Ground {
     pub(crate) venue: Venue,
     session: Session,
     account: String,
-    ask: Decimal,
+    /// What is traded: each by a client of its own, as orders of one account must not meet.
+    instruments: Vec<Instrument>,
     told: Arc<Mutex<Told>>,
     /// Desks that died.
     pub(crate) kills: usize,
@@ -37,9 +38,14 @@ impl Ground {
         let desk = desks.start().await;
         let session = desk.set_up().await;
         let account = session.account().await;
-        let ask = session.until_quoted("BTC-USD").await["ask"].as_str().unwrap().parse().unwrap();
+        let mut instruments = Vec::new();
+        for (symbol, quantity) in [("BTC-USD", "0.0002"), ("ETH-USD", "0.01")] {
+            let quote = session.until_quoted(symbol).await;
+            let ask = quote["ask"].as_str().unwrap().parse().unwrap();
+            instruments.push(Instrument { symbol, quantity, ask });
+        }
         assert!(desk.stop().await, "SIGTERM is a good end");
-        Self { desks, venues, venue, session, account, ask, told: Arc::default(), kills: 0 }
+        Self { desks, venues, venue, session, account, instruments, told: Arc::default(), kills: 0 }
     }
 
     /// Runs about so many orders, whose names begin with `name`, through a desk that is to die of how it was started, and
@@ -56,56 +62,64 @@ impl Ground {
         doomed: Command,
         prepare: impl FnOnce(&Running),
     ) -> bool {
-        let mut desk = Running::try_spawn(doomed).await;
-        let died_at_start = desk.is_none();
-        let first = match desk.take() {
+        let desk = Running::try_spawn(doomed).await;
+        let mut died = desk.is_none();
+        let mut running = match desk {
             Some(desk) => {
                 prepare(&desk);
                 desk
             }
             None => self.desks.start().await,
         };
-        let (desks, current) = watch::channel(self.session.at(&first));
-        let mut clients = tokio::task::JoinSet::new();
-        for nth in 0..CLIENTS {
-            let client = Client::new(current.clone(), &self.account, &self.told);
-            clients.spawn(client.trade(format!("{name}.{nth}"), orders / CLIENTS, self.ask));
+        let (desks, current) = watch::channel(self.session.at(&running));
+        let client = || Client::new(current.clone(), &self.account, &self.told);
+        let mut clients = JoinSet::new();
+        let instruments = self.instruments.iter().take(orders.div_ceil(ROUND));
+        let share = orders / instruments.len();
+        for (nth, instrument) in instruments.enumerate() {
+            clients.spawn(client().trade(format!("{name}.{nth}"), share, instrument.clone()));
         }
-        let mut cleaner = Client::new(current, &self.account, &self.told);
+        let mut cleaner = client();
         clients.spawn(async move { cleaner.cancel_all().await });
+        let mut watcher = client();
 
-        let mut running = first;
         let trading = async {
-            let died = tokio::select! {
-                signal = running.ended() => {
-                    assert_eq!(signal, Some(rustix::process::Signal::KILL.as_raw()), "{name}: the desk ended by itself");
-                    true
+            let mut work = pin!(async {
+                while let Some(client) = clients.join_next().await {
+                    client.unwrap();
                 }
-                () = all(&mut clients) => false,
+                watcher.until_quiet().await;
+            });
+            let ended = tokio::select! {
+                signal = running.ended() => signal,
+                () = &mut work => None,
             };
-            if died {
+            if ended.is_some() {
+                assert_eq!(ended, Some(Signal::KILL.as_raw()), "{name}: the desk ended by itself");
+                died = true;
                 running = self.desks.start().await;
                 desks.send_replace(self.session.at(&running));
-                all(&mut clients).await;
+                work.await;
             }
-            (died, running)
+            // It may also die of its orderly end, with everything done and the last of it on the way to the disk.
+            if !running.stop().await {
+                assert!(!died, "{name}: SIGTERM is a good end");
+                died = true;
+                running = self.desks.start().await;
+                desks.send_replace(self.session.at(&running));
+                client().until_quiet().await;
+                assert!(running.stop().await, "{name}: SIGTERM is a good end");
+            }
         };
-        let (died, running) =
-            tokio::time::timeout(PATIENCE, trading).await.unwrap_or_else(|_| panic!("{name} never ended"));
-        self.settle(name, running).await;
-        let died = died || died_at_start;
+        let in_time = tokio::time::timeout(PATIENCE, trading).await;
+        in_time.unwrap_or_else(|_| panic!("{name} never ended"));
+        self.check(name).await;
         self.kills += usize::from(died);
         died
     }
 
-    /// Lets the desk find out what became of everything, and compares.
-    async fn settle(&self, name: &str, desk: Running) {
-        let session = self.session.at(&desk);
-        let settled = |answer: &Value| answer["items"].as_array().unwrap().iter().all(at_rest);
-        session.until("/orders?status=open&limit=1000", settled).await;
-        session.until(&format!("/accounts/{}", self.account), |state| state["state"] == "ready").await;
-        assert!(desk.stop().await, "{name}: SIGTERM is a good end");
-
+    /// Compares what clients were told, the journal, the venue's ledger and the audit log.
+    async fn check(&self, name: &str) {
         let books = Books::read(&self.desks.database(), &self.venues.file("paper.db")).await;
         println!("{name}: {} orders, {} fills", books.orders.len(), books.fills());
         books.check();
@@ -124,12 +138,6 @@ impl Ground {
             told.refused.len(),
             told.unanswered
         )
-    }
-}
-
-async fn all(clients: &mut tokio::task::JoinSet<()>) {
-    while let Some(client) = clients.join_next().await {
-        client.unwrap();
     }
 }
 
