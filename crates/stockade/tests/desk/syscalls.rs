@@ -3,16 +3,18 @@
 //!
 //! It counts for each thread by itself. SQLite's writes are all of one thread, so that each of them is met.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tokio::process::Command;
 
-use crate::running::Home;
+use crate::running::{Home, Running};
 use crate::trial::{Ground, spread};
 
 /// What makes a write durable, what writes files, what writes to sockets and reads from them.
 const CALLS: [&str; 7] = ["fdatasync", "fsync", "pwrite64", "write", "sendto", "writev", "recvfrom"];
+/// What makes files of a first start: of the schema, keys, the certificate.
+const FILES: [&str; 5] = ["fsync", "pwrite64", "write", "rename", "linkat"];
 /// One round of the scenario.
 const ORDERS: usize = 7;
 /// `STOCKADE_KILLS` asks for another number.
@@ -31,12 +33,9 @@ async fn whichever_system_call_is_the_desks_last_no_order_is_lost_and_none_is_se
     let made = count(&log);
     println!("{made:?}");
 
-    let kills = std::env::var("STOCKADE_KILLS").map_or(KILLS, |text| text.parse().unwrap());
-    for (call, times) in &made {
-        for nth in spread(kills / made.len(), *times) {
-            let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
-            let doomed =
-                traced(&ground.desks, &["-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject]);
+    for (call, times) in made.iter().filter(|(call, _)| CALLS.contains(call)) {
+        for nth in spread(kills() / made.len(), *times) {
+            let doomed = killed_at(&ground.desks, call, nth);
             let name = format!("{call}-{nth}");
             if !ground.live_through(&name, ORDERS, doomed).await {
                 println!("{name}: there were fewer this time");
@@ -46,6 +45,39 @@ async fn whichever_system_call_is_the_desks_last_no_order_is_lost_and_none_is_se
     println!("{}", ground.summary());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_desk_that_died_anywhere_in_its_first_start_starts_the_second_time() {
+    if !strace_works().await {
+        return;
+    }
+    let home = Home::new();
+    let log = home.file("calls");
+    let first = Running::spawn(recorded(&home, &log)).await;
+    assert!(first.stop().await, "SIGTERM is a good end");
+    let made = count(&log);
+    let mut died = 0;
+    for (call, times) in made.iter().filter(|(call, _)| FILES.contains(call)) {
+        for nth in spread(kills() / FILES.len(), *times) {
+            let home = Home::new();
+            let doomed = Running::try_spawn(killed_at(&home, call, nth)).await;
+            // Listening already, it may still be on its way to the end of what a first start does.
+            died += match doomed {
+                Some(desk) => usize::from(!desk.stop().await),
+                None => 1,
+            };
+            let heir = Running::try_spawn(home.command(&["run"])).await;
+            let heir =
+                heir.unwrap_or_else(|| panic!("killed at {call} {nth}, the desk does not start again"));
+            heir.set_up().await;
+            assert!(heir.stop().await, "killed at {call} {nth}: SIGTERM is a good end");
+            let (good, report) = home.run(&["audit", "verify"]).await;
+            assert!(good, "killed at {call} {nth}: {report}");
+        }
+    }
+    println!("{died} desks died; each started the second time");
+    assert!(died > 0, "no desk died");
+}
+
 /// A desk under strace, which stands beside it: the desk is still our child.
 fn traced(home: &Home, options: &[&str]) -> Command {
     let mut words = vec!["strace", "-D", "-f", "-qq"];
@@ -53,23 +85,44 @@ fn traced(home: &Home, options: &[&str]) -> Command {
     home.wrapped(&words, &["run"])
 }
 
+/// A desk whose system calls are written down.
+fn recorded(home: &Home, log: &Path) -> Command {
+    let calls: BTreeSet<&str> = CALLS.into_iter().chain(FILES).collect();
+    let calls: Vec<&str> = calls.into_iter().collect();
+    traced(home, &["-o", log.to_str().unwrap(), "-e", &format!("trace={}", calls.join(","))])
+}
+
+/// A desk that is killed in place of a system call.
+fn killed_at(home: &Home, call: &str, nth: usize) -> Command {
+    let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
+    traced(home, &["-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
+}
+
+fn kills() -> usize {
+    std::env::var("STOCKADE_KILLS").map_or(KILLS, |text| text.parse().unwrap())
+}
+
 /// How often each call was made by the thread that made it most.
 fn count(log: &Path) -> BTreeMap<&'static str, usize> {
     let log = std::fs::read_to_string(log).unwrap();
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut of_threads: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in log.lines() {
         // `4711  fdatasync(12) = 0`
-        let Some((thread, call)) = line.split_once(' ') else { continue };
-        if let Some(known) = CALLS.iter().find(|known| call.trim_start().starts_with(&format!("{known}("))) {
-            *counts.entry((thread, known)).or_default() += 1;
+        let words = line
+            .split_once(' ')
+            .and_then(|(thread, rest)| Some((thread, rest.trim_start().split_once('(')?.0)));
+        if let Some(thread_and_call) = words {
+            *of_threads.entry(thread_and_call).or_default() += 1;
         }
     }
-    CALLS
-        .into_iter()
-        .filter_map(|call| {
-            Some((call, counts.iter().filter(|((_, one), _)| *one == call).map(|(_, n)| *n).max()?))
-        })
-        .collect()
+    let mut counts = BTreeMap::new();
+    for ((_, call), times) in of_threads {
+        if let Some(known) = CALLS.into_iter().chain(FILES).find(|known| *known == call) {
+            let most: &mut usize = counts.entry(known).or_default();
+            *most = times.max(*most);
+        }
+    }
+    counts
 }
 
 /// Whether there is strace and it may trace. On a machine of the project's own it must.
