@@ -15,6 +15,7 @@ mod kill;
 mod lost_factor;
 #[cfg(feature = "failpoints")]
 mod points;
+mod power;
 mod syscalls;
 mod tamper;
 mod venue;

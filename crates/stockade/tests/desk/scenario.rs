@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use domain::Decimal;
+use domain::{Clock as _, Decimal, SystemClock};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -16,6 +16,8 @@ use crate::running::Session;
 pub(crate) struct Told {
     /// Orders that were accepted, with the desk's ids.
     accepted: BTreeMap<String, String>,
+    /// Their names, with when a client heard of it, in microseconds since 1970.
+    pub(crate) heard: Vec<(String, i64)>,
     /// Orders that were refused, with the reason: nothing of them may be there.
     pub(crate) refused: BTreeMap<String, String>,
     /// The desk's ids of orders that are to be canceled.
@@ -171,6 +173,7 @@ impl Client {
         let (status, answer) = self.ask(method, &path, Some(order)).await;
         let mut told = self.told.lock().unwrap();
         if status.is_success() {
+            told.heard.push((name.clone(), SystemClock.now().as_microsecond()));
             told.accepted.insert(name, answer["id"].as_str().unwrap().to_owned());
         } else {
             told.refused.insert(name, format!("{status} {answer}"));

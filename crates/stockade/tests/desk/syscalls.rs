@@ -79,7 +79,7 @@ async fn a_desk_that_died_anywhere_in_its_first_start_starts_the_second_time() {
 }
 
 /// A desk under strace, which stands beside it: the desk is still our child.
-fn traced(home: &Home, options: &[&str]) -> Command {
+pub(crate) fn traced(home: &Home, options: &[&str]) -> Command {
     let mut words = vec!["strace", "-D", "-f", "-qq"];
     words.extend(options);
     home.wrapped(&words, &["run"])
@@ -126,7 +126,7 @@ fn count(log: &Path) -> BTreeMap<&'static str, usize> {
 }
 
 /// Whether there is strace and it may trace. On a machine of the project's own it must.
-async fn strace_works() -> bool {
+pub(crate) async fn strace_works() -> bool {
     let tried = Command::new("strace").args(["-D", "-f", "-qq", "-o", "/dev/null", "true"]).output().await;
     let why = match tried {
         Ok(output) if output.status.success() => return true,

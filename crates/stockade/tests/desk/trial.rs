@@ -128,6 +128,11 @@ impl Ground {
         assert!(good, "{name}: {report}");
     }
 
+    /// The orders that were acknowledged, with when a client heard of it, in microseconds since 1970.
+    pub(crate) fn acknowledged(&self) -> Vec<(String, i64)> {
+        self.told.lock().unwrap().heard.clone()
+    }
+
     /// Says what it was.
     pub(crate) fn summary(&self) -> String {
         let told = self.told.lock().unwrap();
