@@ -16,6 +16,7 @@ mod lost_factor;
 #[cfg(feature = "failpoints")]
 mod points;
 mod power;
+mod requests;
 mod syscalls;
 mod tamper;
 mod venue;

@@ -9,7 +9,7 @@ use std::path::Path;
 use tokio::process::Command;
 
 use crate::running::{Home, Running};
-use crate::trial::{Ground, spread};
+use crate::trial::{Ground, kills, spread};
 
 /// What makes a write durable, what writes files, what writes to sockets and reads from them.
 const CALLS: [&str; 7] = ["fdatasync", "fsync", "pwrite64", "write", "sendto", "writev", "recvfrom"];
@@ -34,7 +34,7 @@ async fn whichever_system_call_is_the_desks_last_no_order_is_lost_and_none_is_se
     println!("{made:?}");
 
     for (call, times) in made.iter().filter(|(call, _)| CALLS.contains(call)) {
-        for nth in spread(kills() / made.len(), *times) {
+        for nth in spread(kills(KILLS) / made.len(), *times) {
             let doomed = killed_at(&ground.desks, call, nth);
             let name = format!("{call}-{nth}");
             if !ground.live_through(&name, ORDERS, doomed).await {
@@ -57,7 +57,7 @@ async fn a_desk_that_died_anywhere_in_its_first_start_starts_the_second_time() {
     let made = count(&log);
     let mut died = 0;
     for (call, times) in made.iter().filter(|(call, _)| FILES.contains(call)) {
-        for nth in spread(kills() / FILES.len(), *times) {
+        for nth in spread(kills(KILLS) / FILES.len(), *times) {
             let home = Home::new();
             let doomed = Running::try_spawn(killed_at(&home, call, nth)).await;
             // Listening already, it may still be on its way to the end of what a first start does.
@@ -96,10 +96,6 @@ fn recorded(home: &Home, log: &Path) -> Command {
 fn killed_at(home: &Home, call: &str, nth: usize) -> Command {
     let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
     traced(home, &["-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
-}
-
-fn kills() -> usize {
-    std::env::var("STOCKADE_KILLS").map_or(KILLS, |text| text.parse().unwrap())
 }
 
 /// How often each call was made by the thread that made it most.

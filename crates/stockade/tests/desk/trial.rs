@@ -146,6 +146,11 @@ impl Ground {
     }
 }
 
+/// How often a desk is killed: as often as `STOCKADE_KILLS` says, if it does.
+pub(crate) fn kills(otherwise: usize) -> usize {
+    std::env::var("STOCKADE_KILLS").map_or(otherwise, |text| text.parse().unwrap())
+}
+
 /// So many numbers from 1 to `last`, evenly spread, the first and the last among them.
 pub(crate) fn spread(count: usize, last: usize) -> impl Iterator<Item = usize> {
     let count = count.clamp(1, last);
