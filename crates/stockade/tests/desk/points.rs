@@ -1,6 +1,6 @@
 //! `kill -9` at each of the places in the code where an order stands between two certainties.
 
-use crate::trial::{Ground, kills, spread};
+use crate::trial::{End, Ground, kills, spread};
 
 /// The points in the code, each with how often a run of the scenario passes it at least.
 const POINTS: &[(&str, usize)] = &[
@@ -27,8 +27,8 @@ async fn wherever_the_desk_dies_on_an_orders_way_both_ledgers_agree_afterwards()
         for nth in spread(kills(KILLS * POINTS.len()) / POINTS.len(), *passes) {
             let mut doomed = ground.desks.command(&["run"]);
             doomed.env("STOCKADE_KILL_AT", format!("{point}:{nth}"));
-            let died = ground.live_through(&format!("{point}-{nth}"), ORDERS, doomed).await;
-            assert!(died, "{point} was not passed {nth} times");
+            let end = ground.live_through(&format!("{point}-{nth}"), ORDERS, doomed).await;
+            assert_eq!(end, End::Died, "{point} was not passed {nth} times");
         }
     }
     println!("{}", ground.summary());

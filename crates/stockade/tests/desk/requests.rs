@@ -3,7 +3,7 @@
 use crate::pair::point;
 use crate::relay::{Place, Relay};
 use crate::running::Running;
-use crate::trial::{Ground, kills, spread};
+use crate::trial::{End, Ground, kills, spread};
 
 const ORDERS: usize = 50;
 /// Requests to the venue that change something, in every run at least.
@@ -20,8 +20,8 @@ async fn whether_or_not_the_venue_has_it_when_the_desk_dies_an_order_is_there_on
         for nth in spread(kills(KILLS) / 2, REQUESTS) {
             let doomed = ground.desks.command(&["run"]);
             let aim = |desk: &Running| relay.aim(desk.pid(), place, nth);
-            let died = ground.live_with(&format!("{name}-{nth}"), ORDERS, doomed, aim).await;
-            assert!(died, "{name}: there were not {nth} requests");
+            let end = ground.live_with(&format!("{name}-{nth}"), ORDERS, doomed, aim).await;
+            assert_eq!(end, End::Died, "{name}: there were not {nth} requests");
         }
     }
     println!("{}", ground.summary());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use domain::{Clock as _, Decimal, SystemClock};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::books::Books;
 use crate::running::Session;
@@ -120,11 +120,18 @@ pub(crate) struct Client {
     desks: watch::Receiver<Session>,
     account: String,
     told: Arc<Mutex<Told>>,
+    /// Rings when a desk answers that it cannot.
+    of_no_use: Arc<Notify>,
 }
 
 impl Client {
-    pub(crate) fn new(desks: watch::Receiver<Session>, account: &str, told: &Arc<Mutex<Told>>) -> Self {
-        Self { desks, account: account.to_owned(), told: told.clone() }
+    pub(crate) fn new(
+        desks: watch::Receiver<Session>,
+        account: &str,
+        told: &Arc<Mutex<Told>>,
+        of_no_use: &Arc<Notify>,
+    ) -> Self {
+        Self { desks, account: account.to_owned(), told: told.clone(), of_no_use: of_no_use.clone() }
     }
 
     /// Places about so many orders, whose names begin with `name`.
@@ -214,8 +221,12 @@ impl Client {
                     tokio::task::yield_now().await;
                 }
                 Ok((_, answer)) if answer["rule"] == "no_quote" => tokio::task::yield_now().await,
-                Ok(answered) => return answered,
-                Err(_) => {
+                Ok((status, answer)) if !status.is_server_error() => return (status, answer),
+                // What became of it, nobody has said. The next desk will.
+                unanswered => {
+                    if unanswered.is_ok() {
+                        self.of_no_use.notify_one();
+                    }
                     self.told.lock().unwrap().unanswered += 1;
                     self.desks.changed().await.unwrap();
                 }

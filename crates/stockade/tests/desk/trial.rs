@@ -16,6 +16,18 @@ use crate::scenario::{Client, Instrument, ROUND, Told};
 
 /// No scenario takes longer, on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// A desk that has not done in this time what takes seconds waits for something that it does not get.
+const HOPELESS: Duration = Duration::from_secs(15);
+
+/// How a doomed desk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Died,
+    /// It answered that it cannot, or not at all, and was killed for that.
+    WasOfNoUse,
+    /// It had no reason to die, and was stopped.
+    Lived,
+}
 
 /// A desk and its venue, which lives through everything; one desk after the other dies.
 pub(crate) struct Ground {
@@ -49,8 +61,8 @@ impl Ground {
     }
 
     /// Runs about so many orders, whose names begin with `name`, through a desk that is to die of how it was started, and
-    /// through its heir. Says whether it died.
-    pub(crate) async fn live_through(&mut self, name: &str, orders: usize, doomed: Command) -> bool {
+    /// through its heir. Says how it ended.
+    pub(crate) async fn live_through(&mut self, name: &str, orders: usize, doomed: Command) -> End {
         self.live_with(name, orders, doomed, |_| {}).await
     }
 
@@ -61,9 +73,9 @@ impl Ground {
         orders: usize,
         doomed: Command,
         prepare: impl FnOnce(&Running),
-    ) -> bool {
+    ) -> End {
         let desk = Running::try_spawn(doomed).await;
-        let mut died = desk.is_none();
+        let died_at_start = desk.is_none();
         let mut running = match desk {
             Some(desk) => {
                 prepare(&desk);
@@ -72,7 +84,8 @@ impl Ground {
             None => self.desks.start().await,
         };
         let (desks, current) = watch::channel(self.session.at(&running));
-        let client = || Client::new(current.clone(), &self.account, &self.told);
+        let of_no_use = Arc::default();
+        let client = || Client::new(current.clone(), &self.account, &self.told, &of_no_use);
         let mut clients = JoinSet::new();
         let instruments = self.instruments.iter().take(orders.div_ceil(ROUND));
         let share = orders / instruments.len();
@@ -90,32 +103,41 @@ impl Ground {
                 }
                 watcher.until_quiet().await;
             });
-            let ended = tokio::select! {
-                signal = running.ended() => signal,
-                () = &mut work => None,
+            let end = tokio::select! {
+                signal = running.ended() => {
+                    assert_eq!(signal, Some(Signal::KILL.as_raw()), "{name}: the desk ended by itself");
+                    End::Died
+                }
+                () = of_no_use.notified() => End::WasOfNoUse,
+                () = tokio::time::sleep(HOPELESS) => End::WasOfNoUse,
+                () = &mut work => End::Lived,
             };
-            if ended.is_some() {
-                assert_eq!(ended, Some(Signal::KILL.as_raw()), "{name}: the desk ended by itself");
-                died = true;
+            if end != End::Lived {
+                if end == End::WasOfNoUse {
+                    running.signal(Signal::KILL);
+                    running.ended().await;
+                }
                 running = self.desks.start().await;
                 desks.send_replace(self.session.at(&running));
                 work.await;
             }
             // It may also die of its orderly end, with everything done and the last of it on the way to the disk.
-            if !running.stop().await {
-                assert!(!died, "{name}: SIGTERM is a good end");
-                died = true;
-                running = self.desks.start().await;
-                desks.send_replace(self.session.at(&running));
-                client().until_quiet().await;
-                assert!(running.stop().await, "{name}: SIGTERM is a good end");
+            if running.stop().await {
+                return end;
             }
+            assert!(end == End::Lived, "{name}: SIGTERM is a good end");
+            running = self.desks.start().await;
+            desks.send_replace(self.session.at(&running));
+            client().until_quiet().await;
+            assert!(running.stop().await, "{name}: SIGTERM is a good end");
+            End::Died
         };
         let in_time = tokio::time::timeout(PATIENCE, trading).await;
-        in_time.unwrap_or_else(|_| panic!("{name} never ended"));
+        let end = in_time.unwrap_or_else(|_| panic!("{name} never ended"));
         self.check(name).await;
-        self.kills += usize::from(died);
-        died
+        let end = if died_at_start { End::Died } else { end };
+        self.kills += usize::from(end != End::Lived);
+        end
     }
 
     /// Compares what clients were told, the journal, the venue's ledger and the audit log.
