@@ -682,6 +682,7 @@ test("the owner's first day", async (t) => {
     await assertInSight(asks.getByText("A second person has to agree"), "that it will wait");
     await shoot(nora, "approval-preview");
     await button("Place buy order", asks).click();
+    await asks.waitFor({ state: "detached" });
     await assertInSight(nora.getByText("A second person has to agree"), "that it waits");
 
     await go("Approvals");

@@ -95,7 +95,10 @@ async fn body(body: Body, most: usize) -> Result<axum::body::Bytes, Problem> {
         Ok(Err(_)) => {
             Err(Problem { limit: Some(most.to_string().into()), ..Problem::new(Code::BodyTooLarge) })
         }
-        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Ok(bytes)) => {
+            fail::fail_point!("K0");
+            Ok(bytes)
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod certificate;
 mod desk;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod home;
 mod https;
 mod log;

@@ -44,6 +44,8 @@ impl Run {
         // Before anything is sent, too: until somebody listens, these signals end the process.
         let brakes = Brakes::listen()?;
         log::start()?;
+        #[cfg(feature = "failpoints")]
+        crate::failpoints::arm()?;
         if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
             anyhow::bail!("another TLS provider is installed");
         }

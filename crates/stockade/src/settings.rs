@@ -27,6 +27,7 @@ const ELSEWHERE: &[&str] = &[
     "test_seed",
     "test_rounds",
     "kills",
+    "kill_at",
     "seeds",
     "tell",
 ];

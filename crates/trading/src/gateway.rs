@@ -345,6 +345,7 @@ impl Gateway {
             }
             Err(refused) => return self.refuse_unless_repeated(ctx, desk, request, refused.into()).await,
         };
+        fail::fail_point!("K1");
         let order = intent.order.clone();
         match desk.line_up(&self.shared, intent).await {
             Ok(Inserted::Yes) => Ok(Submitted { order, repeated: false }),
@@ -444,6 +445,7 @@ impl Gateway {
             Err(Refused::NotReplaceable(status)) => return Err(AmendError::NotReplaceable { status }),
             Err(refused) => return Err(SubmitError::from(refused).into()),
         };
+        fail::fail_point!("K1");
         let reply = desk
             .ask(|ticket| Command::Replace { order: id, by: Box::new(new), entry: Box::new(entry), ticket })
             .await;
@@ -673,6 +675,7 @@ async fn cancel_at(
     orders: Vec<OrderId>,
     entry: AuditEntry,
 ) -> Result<Vec<(OrderId, Result<Order, domain::Status>)>, CancelError> {
+    fail::fail_point!("K1");
     match desk.ask(|ticket| Command::Cancel { orders, entry: Box::new(entry), ticket }).await {
         Some(Reply::Canceled(results)) => Ok(results),
         Some(Reply::NotJournaled(why)) => Err(CancelError::Journal(StorageError::NotCommitted(why))),

@@ -133,6 +133,7 @@ impl Router {
 
     /// Makes one step: prepares, decides, commits, acts.
     async fn work(&mut self, inputs: Vec<Input>) -> Result<(), Fenced> {
+        fail::fail_point!("K10", inputs.iter().any(|input| matches!(input, Input::Event(_))), |_| Ok(()));
         let now = self.shared.clock.now();
         let blind_before = self.desk.core().book.blind.clone();
         let effects = match self.prepare(&inputs).await {
@@ -203,7 +204,11 @@ impl Router {
             .shared
             .db
             .write(move |tx: &mut Tx| {
-                Box::pin(async move { store::journal(tx, account, epoch, &batch).await })
+                Box::pin(async move {
+                    let journaled = store::journal(tx, account, epoch, &batch).await;
+                    fail::fail_point!("K2");
+                    journaled
+                })
             })
             .await;
         self.committed_at = tokio::time::Instant::now();
@@ -215,6 +220,11 @@ impl Router {
         if !batch.changes_the_account() {
             return;
         }
+        fail::fail_point!(if batch.changes.iter().all(|change| change.booked.is_empty()) {
+            "K9"
+        } else {
+            "K11"
+        });
         let events = &self.shared.events;
         let changed: FxHashSet<OrderId> = batch.changes.iter().map(|change| change.order.id).collect();
         for new in batch.inserts.into_iter().filter(|new| !changed.contains(&new.order.id)) {
@@ -224,6 +234,7 @@ impl Router {
             let _ = events.send(TradingEvent::Order(Arc::new(change.order)));
             for booked in change.booked {
                 let _ = events.send(TradingEvent::Fill(Arc::new(booked)));
+                fail::fail_point!("K12");
             }
         }
         for transfer in batch.transfers {
@@ -258,7 +269,22 @@ impl Router {
                 let _ = answers.send(Answer::Input(input)).await;
                 return;
             }
+            fail::fail_point!(
+                "K4",
+                matches!(effect, Effect::Submit(_) | Effect::Cancel(_) | Effect::Replace { .. }),
+                |_| ()
+            );
             let Some(answer) = perform(desk.broker.as_ref(), effect).await else { return };
+            fail::fail_point!(
+                "K7",
+                matches!(
+                    answer,
+                    Answer::Input(
+                        Input::Sent { .. } | Input::CancelAnswered { .. } | Input::ReplaceAnswered { .. }
+                    )
+                ),
+                |_| ()
+            );
             if let (Some(order), Some(taken)) = (order, answer.taken()) {
                 kill::cancel_late(&shared, &desk, &order, taken);
             }

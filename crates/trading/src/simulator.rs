@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 
-pub use self::plan::Plan;
+pub use self::plan::{Disk, Plan};
 
 /// What one seed lived through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,6 +129,31 @@ mod tests {
         let (unknowns, faults) = (sum(|report| report.unknowns), sum(|report| report.faults));
         println!("{orders} orders, {crashes} crashes, {unknowns} unknown outcomes, {faults} faults");
         assert!(orders > 0 && crashes > 0 && unknowns > 0, "the seeds are too tame to show anything");
+    }
+
+    /// A day on which the desk is killed every few seconds.
+    fn deadly(seed: u64, disk: Disk) -> Result<Report, Box<Violation>> {
+        world::World::new(seed, Plan { crashes: 15.0, disk, ..Plan::of(seed) }).run()
+    }
+
+    #[test]
+    fn a_power_cut_takes_what_was_not_committed_and_nothing_else() {
+        let mut crashes = 0;
+        for seed in 0..40 {
+            let report =
+                deadly(seed, Disk::OnlyWhatWasSynced).unwrap_or_else(|violation| panic!("{violation}"));
+            crashes += report.crashes;
+        }
+        assert!(crashes > 400, "{crashes} power cuts show little");
+    }
+
+    #[test]
+    fn a_disk_that_confirms_what_it_does_not_keep_is_found_out() {
+        let broken: Vec<&str> = (0..10)
+            .filter_map(|seed| deadly(seed, Disk::Lies).err())
+            .map(|violation| violation.promise)
+            .collect();
+        assert!(broken.contains(&"P1 no lost order"), "{broken:?}");
     }
 
     /// `STOCKADE_TELL=seed` tells everything that happens in one seed.

@@ -15,6 +15,8 @@ pub(crate) struct DeskOrder {
     pub(crate) filled: String,
     pub(crate) attempts: i64,
     pub(crate) created_at: i64,
+    /// The order that brought it with it, or in whose place it is: the audit log has it under that one.
+    under: Option<String>,
 }
 
 /// Everything there is.
@@ -36,7 +38,8 @@ impl Books {
     pub(crate) async fn read(desk: &str, venue: &Path) -> Self {
         sqlx::any::install_default_drivers();
         let mut desk = AnyConnection::connect(desk).await.unwrap();
-        let sql = "SELECT client_order_id, id, status, filled, attempts, created_at FROM orders";
+        let sql = "SELECT client_order_id, id, status, filled, attempts, created_at, \
+                   COALESCE(parent_id, replaces) FROM orders";
         let rows = sqlx::query(sql).fetch_all(&mut desk).await.unwrap();
         let orders = rows
             .iter()
@@ -47,6 +50,7 @@ impl Books {
                     filled: row.get(3),
                     attempts: row.get(4),
                     created_at: row.get(5),
+                    under: row.get(6),
                 };
                 (row.get(0), order)
             })
@@ -65,7 +69,7 @@ impl Books {
             cash -= signed * number(3) + number(5);
             assert!(fills.insert(row.get(0)), "an execution is booked twice");
         }
-        let sql = "SELECT resource FROM audit_log WHERE act = 'order.accepted'";
+        let sql = "SELECT resource FROM audit_log WHERE act IN ('order.accepted', 'order.replace_requested')";
         let accepted: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut desk).await.unwrap();
 
         let venue = format!("sqlite:{}", venue.display());
@@ -105,14 +109,19 @@ impl Books {
     pub(crate) fn check(&self) {
         for (client_order_id, order) in &self.orders {
             let at_venue = self.venue_orders.get(&order.id);
-            let audited = self.accepted_in_audit.contains(&format!("order/{}", order.id));
+            let entry = format!("order/{}", order.under.as_ref().unwrap_or(&order.id));
+            let audited = self.accepted_in_audit.contains(&entry);
             assert!(audited, "{client_order_id} was accepted without an audit row");
             match (at_venue.map(Vec::as_slice), order.status.as_str()) {
-                (None, "expired" | "canceled") => {}
+                // Never sent: too old by the time it could be, refused as a replacement, or not wanted any more. An exit
+                // of a bracket stays with the desk.
+                (None, "expired" | "canceled" | "rejected" | "held") => {}
                 (Some([(status, filled, placed_at)]), ours) => {
-                    let theirs = if status == "open" && decimal(filled).is_zero() {
+                    // To the venue a stop that waits for its price is another thing than an open order.
+                    let open = ["open", "waiting"].contains(&status.as_str());
+                    let theirs = if open && decimal(filled).is_zero() {
                         "working"
-                    } else if status == "open" {
+                    } else if open {
                         "partially_filled"
                     } else {
                         status

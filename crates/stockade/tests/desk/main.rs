@@ -3,12 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod books;
+mod pair;
+mod relay;
 mod running;
+mod scenario;
+mod trial;
 
 mod brake;
 mod first_day;
 mod full_disk;
 mod kill;
 mod lost_factor;
+#[cfg(feature = "failpoints")]
+mod points;
+mod power;
+mod requests;
+mod syscalls;
 mod tamper;
 mod venue;

@@ -85,7 +85,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn spawn(mut command: Command) -> Self {
+    pub(crate) async fn spawn(command: Command) -> Self {
+        Self::try_spawn(command).await.expect("the desk ended before it listened")
+    }
+
+    /// The same for a desk that may end during its start.
+    pub(crate) async fn try_spawn(mut command: Command) -> Option<Self> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let (mut url, mut setup_link) = (None, None);
@@ -98,13 +103,25 @@ impl Running {
                     None => {}
                 }
                 if line.starts_with("Ctrl-C") {
-                    return;
+                    return true;
                 }
             }
-            panic!("the desk ended before it listened");
+            false
         };
-        tokio::time::timeout(PATIENCE, greeting).await.expect("the desk listens in time");
-        Self { child, _output: output, url: url.expect("the desk says where it listens"), setup_link }
+        let listens = tokio::time::timeout(PATIENCE, greeting).await.expect("the desk listens in time");
+        let url = url.filter(|_| listens)?;
+        Some(Self { child, _output: output, url, setup_link })
+    }
+
+    /// Waits for its end, which somebody else brings about; returns the signal that ended it.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt as _;
+        self.child.wait().await.unwrap().signal()
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap()
     }
 
     /// `kill -9`.
@@ -119,8 +136,7 @@ impl Running {
 
     /// Sends it a signal, as SIGSTOP.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
+        rustix::process::kill_process(self.pid(), signal).unwrap();
     }
 
     /// SIGTERM; returns whether it ended well.

@@ -1,80 +1,14 @@
 //! The desk and its paper venue as two processes: the venue is killed, paused and woken, the desk is paused and replaced.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use domain::Decimal;
 use reqwest::{Method, StatusCode};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout};
+use sqlx::Connection as _;
 
 use crate::books::Books;
+use crate::pair::{Venue, pair};
 use crate::running::{Home, Running, Session};
-
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The process.
-struct Venue {
-    child: Child,
-    // Kept, so that the venue does not write into a closed pipe.
-    _output: Lines<BufReader<ChildStdout>>,
-    url: String,
-}
-
-impl Venue {
-    /// Starts it at an address and waits until it listens.
-    async fn start(home: &Home, listen: &str) -> Self {
-        let mut command = home.command(&["venue", "--listen", listen]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut url = None;
-        let greeting = async {
-            while let Some(line) = output.next_line().await.unwrap() {
-                url = url.take().or(line.strip_prefix("Listening on ").map(str::to_owned));
-                if line.starts_with("Ctrl-C") {
-                    return;
-                }
-            }
-            panic!("the venue ended before it listened");
-        };
-        tokio::time::timeout(PATIENCE, greeting).await.expect("the venue listens in time");
-        Self { child, _output: output, url: url.expect("the venue says where it listens") }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-
-    async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-    }
-
-    fn address(&self) -> String {
-        self.url.trim_start_matches("http://").to_owned()
-    }
-}
-
-/// A venue in a home of its own, and the home of a desk that is set to it.
-async fn pair() -> (Home, Venue, Home) {
-    let venues = Home::new();
-    let venue = Venue::start(&venues, "127.0.0.1:0").await;
-    let desks = Home::new();
-    point(&desks, &venues, &venue);
-    (venues, venue, desks)
-}
-
-fn point(desk: &Home, venues: &Home, venue: &Venue) {
-    let key = venues.file("desk.key");
-    let settings = format!(
-        "[paper]\nvenue = \"{}\"\nvenue_key_file = \"{}\"\nsettle_window = \"1s\"\n",
-        venue.url,
-        key.display()
-    );
-    std::fs::write(desk.file("stockade.toml"), settings).unwrap();
-}
 
 /// Places orders on the one account there is.
 struct Trader {
@@ -256,7 +190,6 @@ async fn stop_between_writes(desk: &Running, database: &str) {
 
 /// The client order ids that the venue has.
 async fn sent(venues: &Home) -> Vec<String> {
-    use sqlx::Connection as _;
     sqlx::any::install_default_drivers();
     let url = format!("sqlite:{}", venues.file("paper.db").display());
     let mut venue = sqlx::AnyConnection::connect(&url).await.unwrap();

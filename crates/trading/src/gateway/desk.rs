@@ -153,9 +153,14 @@ impl Desk {
             let written = shared
                 .db
                 .write(move |tx: &mut Tx| {
-                    Box::pin(async move { store::insert(tx, account, &intents, epoch).await })
+                    Box::pin(async move {
+                        let inserted = store::insert(tx, account, &intents, epoch).await;
+                        fail::fail_point!("K2");
+                        inserted
+                    })
                 })
                 .await;
+            fail::fail_point!("K3");
             self.settle(&shared, orders, &written);
             answer_all(callers, written);
         }

@@ -71,6 +71,15 @@ impl Journal {
         self.orders.insert(id, new);
     }
 
+    /// Loses the newest order, as a disk that confirmed it and did not keep it.
+    pub(super) fn forget_newest(&mut self) {
+        let Some((id, stored)) = self.orders.pop_last() else { return };
+        self.names.remove(&stored.order.request.client_order_id);
+        self.accepted.remove(&id);
+        self.events.remove(&id);
+        self.fills.retain(|booked| booked.order != Some(id));
+    }
+
     fn note(&mut self, entry: &AuditEntry) {
         self.acts.insert((entry.act, entry.resource.clone().unwrap_or_default()));
     }

@@ -4,6 +4,17 @@ use std::time::Duration;
 
 use crate::venue::random::Dice;
 
+/// What is on the disk after a crash, beside what was confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// What was being written is there or not: the program was killed.
+    Unsure,
+    /// Nothing of what was being written: the power was cut.
+    OnlyWhatWasSynced,
+    /// Not even what was confirmed last. Nothing can be promised on such a disk; it shows that the checker looks.
+    Lies,
+}
+
 /// How bad the day is. Shares are between 0 and 1.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -31,6 +42,8 @@ pub struct Plan {
     pub cuts: f64,
     /// How often a minute the desk is killed.
     pub crashes: f64,
+    /// What is then on the disk.
+    pub disk: Disk,
     /// How often a minute the venue goes away.
     pub outages: f64,
     /// How often a minute the disk is full for a while.
@@ -113,6 +126,7 @@ impl Plan {
             late_event,
             cuts,
             crashes,
+            disk: Disk::Unsure,
             outages,
             full_disks,
             outsiders,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::clients::{Act, Client, Told, request};
 use super::journal::Journal;
 use super::network::Request;
-use super::plan::Plan;
+use super::plan::{Disk, Plan};
 use super::process::{Process, Waiting, Write, ids_of};
 use super::{Report, Violation};
 use crate::accounts::{Account, Mode};
@@ -680,7 +680,7 @@ impl World {
         let Some(mut process) = self.process.take() else { return };
         self.report.crashes += 1;
         let now = self.ground.now;
-        let whole = self.dice.says(0.5) && !self.disk_full;
+        let whole = self.dice.says(0.5) && !self.disk_full && self.plan.disk == Disk::Unsure;
         let first = process.writes.pop_front().filter(|_| process.writing);
         let mut lost: Vec<Waiting> = process.line.drain(..).map(|(_, waiting)| waiting).collect();
         match first {
@@ -705,6 +705,9 @@ impl World {
             self.clients[waiting.client].doubtful.push(waiting.request);
         }
         self.venue.listener = None;
+        if self.plan.disk == Disk::Lies {
+            self.journal.forget_newest();
+        }
         let back = now + Duration::from_millis(50 + self.dice.below(3_000) as u64);
         self.at(back, Happening::Restart);
     }

@@ -1,0 +1,180 @@
+//! A desk that is to die at a certain place, and what became of everything once the next desk had looked after it.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::books::Books;
+use crate::pair::{Venue, pair};
+use crate::running::{Home, Running, Session};
+use crate::scenario::{Client, Instrument, ROUND, Told};
+
+/// No scenario takes longer, on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// A desk that has not done in this time what takes seconds waits for something that it does not get.
+const HOPELESS: Duration = Duration::from_secs(15);
+
+/// How a doomed desk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Died,
+    /// It answered that it cannot, or not at all, and was killed for that.
+    WasOfNoUse,
+    /// It had no reason to die, and was stopped.
+    Lived,
+}
+
+/// A desk and its venue, which lives through everything; one desk after the other dies.
+pub(crate) struct Ground {
+    pub(crate) desks: Home,
+    pub(crate) venues: Home,
+    pub(crate) venue: Venue,
+    session: Session,
+    account: String,
+    /// What is traded: each by a client of its own, as orders of one account must not meet.
+    instruments: Vec<Instrument>,
+    told: Arc<Mutex<Told>>,
+    /// Desks that died.
+    pub(crate) kills: usize,
+}
+
+impl Ground {
+    /// A desk that was set up in peace and stopped.
+    pub(crate) async fn new() -> Self {
+        let (venues, venue, desks) = pair().await;
+        let desk = desks.start().await;
+        let session = desk.set_up().await;
+        let account = session.account().await;
+        let mut instruments = Vec::new();
+        for (symbol, quantity) in [("BTC-USD", "0.0002"), ("ETH-USD", "0.01")] {
+            let quote = session.until_quoted(symbol).await;
+            let ask = quote["ask"].as_str().unwrap().parse().unwrap();
+            instruments.push(Instrument { symbol, quantity, ask });
+        }
+        assert!(desk.stop().await, "SIGTERM is a good end");
+        Self { desks, venues, venue, session, account, instruments, told: Arc::default(), kills: 0 }
+    }
+
+    /// Runs about so many orders, whose names begin with `name`, through a desk that is to die of how it was started, and
+    /// through its heir. Says how it ended.
+    pub(crate) async fn live_through(&mut self, name: &str, orders: usize, doomed: Command) -> End {
+        self.live_with(name, orders, doomed, |_| {}).await
+    }
+
+    /// The same, with a look at the doomed desk before the first order.
+    pub(crate) async fn live_with(
+        &mut self,
+        name: &str,
+        orders: usize,
+        doomed: Command,
+        prepare: impl FnOnce(&Running),
+    ) -> End {
+        let desk = Running::try_spawn(doomed).await;
+        let died_at_start = desk.is_none();
+        let mut running = match desk {
+            Some(desk) => {
+                prepare(&desk);
+                desk
+            }
+            None => self.desks.start().await,
+        };
+        let (desks, current) = watch::channel(self.session.at(&running));
+        let of_no_use = Arc::default();
+        let client = || Client::new(current.clone(), &self.account, &self.told, &of_no_use);
+        let mut clients = JoinSet::new();
+        let instruments = self.instruments.iter().take(orders.div_ceil(ROUND));
+        let share = orders / instruments.len();
+        for (nth, instrument) in instruments.enumerate() {
+            clients.spawn(client().trade(format!("{name}.{nth}"), share, instrument.clone()));
+        }
+        let mut cleaner = client();
+        clients.spawn(async move { cleaner.cancel_all().await });
+        let mut watcher = client();
+
+        let trading = async {
+            let mut work = pin!(async {
+                while let Some(client) = clients.join_next().await {
+                    client.unwrap();
+                }
+                watcher.until_quiet().await;
+            });
+            let end = tokio::select! {
+                signal = running.ended() => {
+                    assert_eq!(signal, Some(Signal::KILL.as_raw()), "{name}: the desk ended by itself");
+                    End::Died
+                }
+                () = of_no_use.notified() => End::WasOfNoUse,
+                () = tokio::time::sleep(HOPELESS) => End::WasOfNoUse,
+                () = &mut work => End::Lived,
+            };
+            if end != End::Lived {
+                if end == End::WasOfNoUse {
+                    running.signal(Signal::KILL);
+                    running.ended().await;
+                }
+                running = self.desks.start().await;
+                desks.send_replace(self.session.at(&running));
+                work.await;
+            }
+            // It may also die of its orderly end, with everything done and the last of it on the way to the disk.
+            if running.stop().await {
+                return end;
+            }
+            assert!(end == End::Lived, "{name}: SIGTERM is a good end");
+            running = self.desks.start().await;
+            desks.send_replace(self.session.at(&running));
+            client().until_quiet().await;
+            assert!(running.stop().await, "{name}: SIGTERM is a good end");
+            End::Died
+        };
+        let in_time = tokio::time::timeout(PATIENCE, trading).await;
+        let end = in_time.unwrap_or_else(|_| panic!("{name} never ended"));
+        self.check(name).await;
+        let end = if died_at_start { End::Died } else { end };
+        self.kills += usize::from(end != End::Lived);
+        end
+    }
+
+    /// Compares what clients were told, the journal, the venue's ledger and the audit log.
+    async fn check(&self, name: &str) {
+        let books = Books::read(&self.desks.database(), &self.venues.file("paper.db")).await;
+        println!("{name}: {} orders, {} fills", books.orders.len(), books.fills());
+        books.check();
+        self.told.lock().unwrap().compare(&books);
+        let (good, report) = self.desks.run(&["audit", "verify"]).await;
+        assert!(good, "{name}: {report}");
+    }
+
+    /// The orders that were acknowledged, with when a client heard of it, in microseconds since 1970.
+    pub(crate) fn acknowledged(&self) -> Vec<(String, i64)> {
+        self.told.lock().unwrap().heard.clone()
+    }
+
+    /// Says what it was.
+    pub(crate) fn summary(&self) -> String {
+        let told = self.told.lock().unwrap();
+        format!(
+            "{} desks died; {} orders accepted, {} refused, {} requests unanswered at first; nothing lost, nothing twice",
+            self.kills,
+            told.accepted(),
+            told.refused.len(),
+            told.unanswered
+        )
+    }
+}
+
+/// How often a desk is killed: as often as `STOCKADE_KILLS` says, if it does.
+pub(crate) fn kills(otherwise: usize) -> usize {
+    std::env::var("STOCKADE_KILLS").map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// So many numbers from 1 to `last`, evenly spread, the first and the last among them.
+pub(crate) fn spread(count: usize, last: usize) -> impl Iterator<Item = usize> {
+    let count = count.clamp(1, last);
+    (0..count).map(move |nth| 1 + nth * (last - 1) / (count - 1).max(1))
+}
