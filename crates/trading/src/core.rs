@@ -26,6 +26,9 @@ mod replace;
 mod search;
 mod send;
 
+#[cfg(test)]
+mod histories;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

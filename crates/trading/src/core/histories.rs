@@ -1,0 +1,195 @@
+//! Stories of single orders, told to the core in every order in which they can be told.
+//!
+//! A [broker](truth) keeps a true ledger of what happens to orders. What it says about that, as answers and as events of
+//! its stream, is lost, doubled, late, and overtaken by what came after. Then there is peace: the stream stays silent
+//! and the broker answers questions. A minute later the [desk](desk) has to have what the ledger has, each execution
+//! once, on a path along the table of transitions, with nothing held back for what is over, and the same again from its
+//! journal.
+
+mod desk;
+mod story;
+mod truth;
+
+use std::time::Duration;
+
+use domain::{Side, Status};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use self::story::{Happening, Story, price, quantity};
+use super::Input;
+use crate::broker::SubmitFailure;
+use crate::simulator::checker::Broken;
+
+/// What the desk can hear of an order that the broker took and filled at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// The broker's answer.
+    Answer,
+    /// That the answer did not come in time.
+    TimeOut,
+    /// The acceptance, on the stream.
+    New,
+    /// The fill, on the stream.
+    Fill,
+    /// Nothing, for so long that the desk asks by itself.
+    Timer,
+}
+
+const ALL: [Heard; 5] = [Heard::Answer, Heard::TimeOut, Heard::New, Heard::Fill, Heard::Timer];
+
+/// Every order of some things.
+fn orders_of<T: Copy>(things: &[T]) -> Vec<Vec<T>> {
+    if things.is_empty() {
+        return vec![Vec::new()];
+    }
+    let first = |place: usize| {
+        let rest: Vec<T> = [&things[..place], &things[place + 1..]].concat();
+        orders_of(&rest).into_iter().map(move |tail| [vec![things[place]], tail].concat())
+    };
+    (0..things.len()).flat_map(first).collect()
+}
+
+/// Tells the desk of its order in one order; the broker lists the order from the beginning, or once it has told of it.
+fn hear(order: &[Heard], refuses_duplicates: bool, lists_at_once: bool) -> Result<(), Broken> {
+    let mut story = Story::begin(refuses_duplicates);
+    story.truth.lists = lists_at_once;
+    let id = story.desk.place(Side::Buy, quantity(10), price(10_000)).expect("it is accepted");
+    let sent = story.send_unheard();
+    story.truth.fill(0, quantity(10), price(9_990), story.desk.now);
+    let [new, fill] = <[_; 2]>::try_from(story.truth.news()).expect("it is told of twice");
+    for heard in order {
+        let input = match heard {
+            Heard::Answer => sent.clone(),
+            Heard::TimeOut => Input::Sent {
+                order: id,
+                answer: Err(SubmitFailure::Lost("it took too long".into())),
+                took: Duration::from_secs(5),
+            },
+            Heard::New => Input::Event(new.clone()),
+            Heard::Fill => Input::Event(fill.clone()),
+            Heard::Timer => {
+                story.wait_at_peace(70);
+                continue;
+            }
+        };
+        story.truth.lists |= matches!(heard, Heard::New | Heard::Fill);
+        story.step(vec![input]);
+        story.check_always()?;
+    }
+    story.make_peace();
+    story.check_peace()?;
+    let stored = &story.desk.journal.orders[&id].order;
+    let end = (stored.status, stored.filled, story.desk.journal.fills.len(), story.truth.orders.len());
+    if end != (Status::Filled, quantity(10), 1, 1) {
+        return Err(("F-06 one order, filled once", format!("{end:?}")));
+    }
+    match story.desk.sent[&id] {
+        1 => Ok(()),
+        _ if refuses_duplicates => Ok(()),
+        times => Err(("P2 no duplicate", format!("sent {times} times to a broker that takes doubles"))),
+    }
+}
+
+#[test]
+fn whatever_is_heard_first_there_is_one_order_and_it_is_filled_once() {
+    let permutations = orders_of(&ALL);
+    assert_eq!(permutations.len(), 120);
+    for order in permutations {
+        for refuses_duplicates in [true, false] {
+            for lists_at_once in [true, false] {
+                let told = hear(&order, refuses_duplicates, lists_at_once);
+                assert_eq!(
+                    told,
+                    Ok(()),
+                    "{order:?}, refuses doubles: {refuses_duplicates}, lists at once: {lists_at_once}"
+                );
+            }
+        }
+    }
+}
+
+/// What may happen besides the life and death of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing.
+    Plain,
+    /// Executions are corrected and taken back.
+    Amended,
+    /// Orders are replaced.
+    Replaced,
+}
+
+fn happening(kind: Kind) -> impl Strategy<Value = Happening> {
+    let which = 0..8_usize;
+    let (units, cents) = (1..12_u32, 0..100_u32);
+    let side = prop_oneof![Just(Side::Buy), Just(Side::Sell)];
+    let seconds = prop_oneof![6 => 1..7_u32, 3 => 7..45_u32, 1 => 45..420_u32];
+    let amended = u32::from(kind == Kind::Amended);
+    let replaced = u32::from(kind == Kind::Replaced);
+    prop_oneof![
+        8 => (which.clone(), units.clone(), cents.clone())
+            .prop_map(|(order, units, cents)| Happening::Fill { order, units, cents }),
+        10 => which.clone().prop_map(|which| Happening::Arrive { which }),
+        3 => which.clone().prop_map(|which| Happening::ArriveTwice { which }),
+        4 => which.clone().prop_map(|which| Happening::Lose { which }),
+        4 => seconds.prop_map(|seconds| Happening::Wait { seconds }),
+        1 => (side, units.clone()).prop_map(|(side, units)| Happening::Place { side, units }),
+        2 => which.clone().prop_map(|order| Happening::AskCancel { order }),
+        2 => which.clone().prop_map(|order| Happening::Cancel { order }),
+        1 => which.clone().prop_map(|order| Happening::Expire { order }),
+        1 => which.clone().prop_map(|order| Happening::Reject { order }),
+        1 => which.clone().prop_map(|order| Happening::Mumble { order }),
+        1 => Just(Happening::Cut),
+        1 => Just(Happening::Restart),
+        4 * amended => (which.clone(), units.clone(), cents, any::<bool>()).prop_map(
+            |(execution, units, cents, keeps_id)| Happening::Correct { execution, units, cents, keeps_id }
+        ),
+        3 * amended => which.clone().prop_map(|execution| Happening::Bust { execution }),
+        5 * replaced => (which, units).prop_map(|(order, units)| Happening::AskReplace { order, units }),
+    ]
+}
+
+/// The life of an order, and of some that come after it.
+fn history(kind: Kind) -> impl Strategy<Value = Vec<Happening>> {
+    let side = prop_oneof![Just(Side::Buy), Just(Side::Sell)];
+    let first = (side, 1..12_u32).prop_map(|(side, units)| Happening::Place { side, units });
+    (first, vec(happening(kind), 0..40)).prop_map(|(first, rest)| [vec![first], rest].concat())
+}
+
+fn live_through(history: &[Happening], refuses_duplicates: bool) -> Result<(), Broken> {
+    let mut story = Story::begin(refuses_duplicates);
+    history.iter().try_for_each(|happening| story.happen(happening))?;
+    story.make_peace();
+    story.check_peace()?;
+    story.end();
+    story.check_peace()
+}
+
+/// How many histories of each kind: 10,200 in all.
+const CASES: u32 = 3_400;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_life_ends_as_the_ledger_says(history in history(Kind::Plain), refuses_duplicates: bool) {
+        prop_assert_eq!(live_through(&history, refuses_duplicates), Ok(()));
+    }
+
+    #[test]
+    fn a_life_with_executions_amended_ends_as_the_ledger_says(
+        history in history(Kind::Amended),
+        refuses_duplicates: bool,
+    ) {
+        prop_assert_eq!(live_through(&history, refuses_duplicates), Ok(()));
+    }
+
+    #[test]
+    fn a_life_with_replacements_ends_as_the_ledger_says(
+        history in history(Kind::Replaced),
+        refuses_duplicates: bool,
+    ) {
+        prop_assert_eq!(live_through(&history, refuses_duplicates), Ok(()));
+    }
+}
