@@ -651,6 +651,13 @@ impl Core {
             }
             if order.status.is_terminal() {
                 ledger.release(order.id);
+            } else if corrects(&change.event) {
+                // It may have been at its end, and hold nothing: what it may still cost is held again.
+                let price = reserve_price(self, draft, order);
+                ledger.hold(crate::risk::Hold {
+                    counts: false,
+                    ..crate::risk::Hold::of(order, &scopes, price)
+                });
             }
         }
         if let Some(cash) = draft.opening_cash {

@@ -212,6 +212,11 @@ impl Core {
         if !matches!(order.status, Status::Working | Status::PartiallyFilled) {
             return Err(Refused::NotReplaceable(order.status));
         }
+        if live.cover != Default::default() {
+            // It holds head-room for an order that may take its place yet, though a cancel of it was refused meanwhile:
+            // most often because that has happened.
+            return Err(Refused::NotReplaceable(Status::ReplacePending));
+        }
         if let Way::No(reason) = self.profile.replace {
             return Err(Refused::Unsupported { field: "replace", reason: reason.to_owned() });
         }

@@ -272,6 +272,10 @@ impl Core {
             // It was given up, and arrived all the same: nobody would watch over it.
             step.effects.push(Effect::Cancel(order.clone()));
         }
+        if before.is_terminal() && !after.is_terminal() {
+            // It looked done, and an execution of it does not count: the broker may work it still.
+            self.doubted.insert(id);
+        }
         if matches!(event, OrderEvent::Filled(_)) && order.filled > order.quantity {
             tracing::error!(order = %id, "the broker executed more than was ordered");
             let entry = AuditEntry::by_system(step.now, "order.overfilled")

@@ -10,6 +10,7 @@ use super::truth::{Truth, pick};
 use crate::broker::{BrokerEvent, BrokerUnreachable, CancelFailure, SubmitFailure};
 use crate::core::{Effect, Input};
 use crate::simulator::checker::Broken;
+use crate::simulator::journal::Journal;
 
 /// The desk waits no longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -348,9 +349,12 @@ impl Story {
         if let Some(blind) = &book.blind {
             return Err(("P4 converges", format!("the account is blind: {}", blind.reason)));
         }
-        let unexplained = self.desk.journal.acts.iter().find(|(act, _)| {
-            matches!(*act, "account.difference_adopted" | "order.adopted" | "order.overfilled")
-        });
+        let unexplained = self
+            .desk
+            .journal
+            .acts
+            .iter()
+            .find(|(act, _)| matches!(*act, "account.difference_adopted" | "order.adopted"));
         match unexplained {
             Some(act) => Err(("P4 converges", format!("{act:?}, though everything can be explained"))),
             None => Ok(()),
@@ -383,6 +387,17 @@ impl Story {
                 let needed = format!("{count} open orders need {needed}; {buys} to buy, {sells} to sell");
                 Err(("I7 reservations", format!("{wrong}{needed}")))
             }
+        }
+    }
+
+    /// What agrees stays as it is: comparing again finds nothing new.
+    pub(super) fn check_quiet(&mut self) -> Result<(), Broken> {
+        let rows = |journal: &Journal| journal.events.values().map(Vec::len).sum::<usize>();
+        let before = rows(&self.desk.journal);
+        self.wait(PEACE);
+        match rows(&self.desk.journal) - before {
+            0 => Ok(()),
+            more => Err(("P4 converges", format!("{more} more events, though nothing happens"))),
         }
     }
 
