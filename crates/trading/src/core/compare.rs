@@ -158,7 +158,7 @@ impl Core {
             step.draft.open_with(found.cash);
             let entry = AuditEntry::by_system(step.now, "account.opening_cash_learned")
                 .on("account", self.account.id)
-                .with(json!({ "opening_cash": found.cash, "mode": self.account.mode.as_str() }));
+                .with(json!({ "opening_cash": found.cash }));
             step.entries.push(entry);
             found.cash = Money::ZERO;
         } else if quiet && !found.is_none() && found == self.suspected {
@@ -212,7 +212,7 @@ impl Core {
         let entry = AuditEntry::by_system(step.now, "account.difference_adopted")
             .on("account", self.account.id)
             .ended(Outcome::Failed)
-            .with(json!({ "cash": found.cash, "units": units, "mode": self.account.mode.as_str() }));
+            .with(json!({ "cash": found.cash, "units": units }));
         step.entries.push(entry);
     }
 }

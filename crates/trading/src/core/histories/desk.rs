@@ -135,7 +135,15 @@ impl Desk {
         }
         let history = self.journal.history(&self.core.needs_history(&inputs));
         let step = self.core.step(inputs, history, &Tape(self.now), self.now);
-        self.journal.write(step.batch(), self.now);
+        let batch = step.batch();
+        let signed =
+            |entry: &AuditEntry| entry.detail["mode"] == "paper" && !entry.detail["account"].is_null();
+        assert!(
+            batch.entries.iter().all(signed),
+            "a row does not say whether the money is real: {:?}",
+            batch.entries
+        );
+        self.journal.write(batch, self.now);
         let mut effects = Vec::new();
         for effect in self.core.committed(step, &mut self.holds) {
             match effect {
