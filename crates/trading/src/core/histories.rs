@@ -12,13 +12,13 @@ mod truth;
 
 use std::time::Duration;
 
-use domain::{Side, Status};
+use domain::{OrderEvent, Reason, Side, Status};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use self::story::{Happening, Story, price, quantity};
 use super::Input;
-use crate::broker::SubmitFailure;
+use crate::broker::{BrokerEvent, SubmitFailure};
 use crate::simulator::checker::Broken;
 
 /// What the desk can hear of an order that the broker took and filled at once.
@@ -151,6 +151,54 @@ fn an_order_that_only_looked_done_is_watched_over_again() {
     story.make_peace();
     assert_eq!(story.check_peace(), Ok(()));
     story.end();
+    assert_eq!(story.check_peace(), Ok(()));
+}
+
+/// Refused because of too many requests, an order was not looked at: it waits for its turn, and is no refused order.
+#[test]
+fn every_refusal_of_a_broker_is_told_by_its_reason_and_gives_the_head_room_back_once() {
+    for reason in Reason::ALL.iter().copied().filter(|reason| *reason != Reason::RateLimited) {
+        let mut story = Story::begin(true);
+        story.truth.refuses = Some(reason);
+        let id = story.desk.place(Side::Buy, quantity(10), price(10_000)).expect("it is accepted");
+        let answer = story.send_unheard();
+        assert_eq!(story.desk.reach().buys, quantity(10), "{reason}");
+        // The stream says it once more, and so does the answer.
+        let told = Input::Event(BrokerEvent {
+            client_order_id: id.to_string(),
+            broker_order_id: "b1".into(),
+            event: Some(OrderEvent::Refused { reason: "no".into(), code: Reason::Other }),
+        });
+        for input in [answer.clone(), told, answer] {
+            story.step(vec![input]);
+            assert_eq!(story.check_always(), Ok(()), "{reason}");
+            let order = &story.desk.journal.orders[&id].order;
+            assert_eq!((order.status, order.reason_code), (Status::Rejected, Some(reason)));
+            assert_eq!(order.reason.as_deref(), Some("403 Forbidden"), "the broker's words");
+        }
+        assert!(story.desk.journal.has_act("order.rejected", id));
+        assert!(!reason.explanation().is_empty() && !reason.way_out().is_empty());
+        story.make_peace();
+        assert_eq!(story.check_peace(), Ok(()), "{reason}");
+    }
+}
+
+#[test]
+fn a_replacement_of_what_is_filled_is_too_late_and_the_fill_counts() {
+    let mut story = Story::begin(true);
+    let told = [
+        Happening::Place { side: Side::Buy, units: 5 },
+        Happening::Arrive { which: 0 },
+        Happening::Fill { order: 0, units: 5, cents: 0 },
+        // Nothing of the fill is heard when this is asked.
+        Happening::AskReplace { order: 0, units: 9 },
+        Happening::Arrive { which: 2 },
+    ];
+    assert_eq!(told.iter().try_for_each(|happening| story.happen(happening)), Ok(()));
+    let by = story.desk.journal.orders.values().find(|stored| stored.order.provenance.replaces.is_some());
+    let by = &by.expect("it was sent").order;
+    assert_eq!((by.status, by.reason_code), (Status::Rejected, Some(Reason::TooLate)));
+    story.make_peace();
     assert_eq!(story.check_peace(), Ok(()));
 }
 

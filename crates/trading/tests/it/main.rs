@@ -467,10 +467,7 @@ async fn an_order_that_finds_too_many_waiting_is_refused_and_holds_nothing_back(
             let desk = desk.clone();
             tokio::spawn(async move { desk.submit(limit(&format!("o{nth}"), "0.001", "90")).await })
         };
-        let first = submit(0);
-        desk.wait(async || (desk.state().open_orders == 1).then_some(())).await;
-        let mut waiting = vec![first];
-        waiting.extend((1..=MOST).map(submit));
+        let mut waiting: Vec<_> = (0..=MOST).map(submit).collect();
         let refused = loop {
             tokio::task::yield_now().await;
             if let Some(place) = waiting.iter().position(|one| one.is_finished()) {

@@ -87,6 +87,8 @@ pub(super) struct Truth {
     names: u32,
     /// Before it lists anything, it answers as if nothing had arrived.
     pub(super) lists: bool,
+    /// Why it refuses every order.
+    pub(super) refuses: Option<Reason>,
     opening_cash: Money,
 }
 
@@ -102,6 +104,7 @@ impl Truth {
             news: Vec::new(),
             names: 0,
             lists: true,
+            refuses: None,
             opening_cash: cash,
         }
     }
@@ -114,6 +117,9 @@ impl Truth {
     // What the desk asks ----------------------------------------------------------------------------------
 
     pub(super) fn submit(&mut self, order: &Order, now: Timestamp) -> Result<String, SubmitFailure> {
+        if let Some(reason) = self.refuses {
+            return Err(SubmitFailure::Refused(Refusal::new(reason, "403 Forbidden")));
+        }
         if self.refuses_duplicates && self.place_of(order).is_some() {
             return Err(SubmitFailure::Exists);
         }
