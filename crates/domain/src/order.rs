@@ -619,7 +619,8 @@ mod tests {
         let correct = OrderEvent::Corrected { execution_id: "e".into(), by };
         corrected("submit; ack; fill 40", bust(), "working, 0 filled for 0");
         corrected("submit; ack; fill 40; canceled", bust(), "canceled, 0 filled for 0");
-        corrected("submit; ack; fill 100", bust(), "canceled, 60 filled for 6000");
+        corrected("submit; ack; fill 100", bust(), "partially_filled, 60 filled for 6000");
+        corrected("submit; ack; fill 40; fill 60", bust(), "partially_filled, 60 filled for 6000");
         corrected("submit; ack; fill 40", correct, "partially_filled, 30 filled for 3000");
     }
 

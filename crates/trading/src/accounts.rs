@@ -69,6 +69,16 @@ pub struct Account {
     pub live_since: Option<Timestamp>,
 }
 
+impl Account {
+    /// Writes into an audit row which account it is about, and whether its money is real. Every row about the orders of
+    /// an account passes here on its way to the journal, so that none can lack it.
+    pub(crate) fn sign(&self, mut entry: AuditEntry) -> AuditEntry {
+        entry.detail["account"] = json!(self.id);
+        entry.detail["mode"] = json!(self.mode.as_str());
+        entry
+    }
+}
+
 /// Why an account takes no new risk at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blind {

@@ -26,6 +26,9 @@ mod replace;
 mod search;
 mod send;
 
+#[cfg(test)]
+mod histories;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -476,6 +479,9 @@ impl Core {
             history,
             adopted: BTreeMap::new(),
         };
+        // Whatever is logged on the way says whose order it is about, and whether its money is real.
+        let (account, mode) = (&self.account.name, &self.account.mode);
+        let _logged = tracing::error_span!("account", name = account, %mode).entered();
         let mut inputs = inputs;
         inputs.splice(0..0, std::mem::take(&mut self.backlog));
         // What is reckoned again is reckoned from what was read, to which this step has not added yet.
@@ -494,6 +500,7 @@ impl Core {
         self.search(&mut step);
         self.listen_if_due(&mut step);
         self.compare_if_due(&mut step);
+        step.entries = step.entries.into_iter().map(|entry| self.account.sign(entry)).collect();
         step
     }
 

@@ -396,7 +396,6 @@ impl Gateway {
             return Ok(Vec::new());
         }
         let entry = AuditEntry::by(ctx, "orders.cancel_requested").on("account", id).with(json!({
-            "mode": desk.account().mode.as_str(),
             "symbol": symbol,
             "orders": open,
         }));
@@ -644,11 +643,12 @@ impl Gateway {
         let mut detail = describe(request);
         detail["reason"] = json!(refusal.to_string());
         detail["rule"] = json!(rule);
-        if let Some(desk) = self.desks.get(&account) {
-            detail["mode"] = json!(desk.account().mode.as_str());
-        }
         let entry =
             AuditEntry::by(ctx, "order.refused").on("account", account).ended(Outcome::Refused).with(detail);
+        let entry = match self.desks.get(&account) {
+            Some(desk) => desk.account().sign(entry),
+            None => entry,
+        };
         match self.record(entry).await {
             Ok(()) => refusal,
             Err(error) => SubmitError::Journal(error),

@@ -9,9 +9,9 @@
 //! [`run`] lives through one seed: a time of trouble, then peace, and then the checks of [`checker`]. What it finds is a
 //! [`Violation`] with the seed that repeats it, to the last event.
 
-mod checker;
+pub(crate) mod checker;
 mod clients;
-mod journal;
+pub(crate) mod journal;
 mod network;
 mod plan;
 mod process;

@@ -144,9 +144,8 @@ pub(super) fn next(status: Status, event: EventKind, facts: Facts) -> Next {
         },
         EventKind::Corrected | EventKind::Busted => match status {
             _ if facts.complete => Next::To(Filled),
-            // The broker does not work an order again by itself because an execution was taken back.
-            Filled => Next::To(Canceled),
-            Working | PartiallyFilled => Next::To(open),
+            // Done it was only if what is taken back came last. Whether the broker still works it, is asked.
+            Filled | Working | PartiallyFilled => Next::To(open),
             _ => Next::To(status),
         },
         EventKind::CancelRequested => match status {

@@ -212,6 +212,11 @@ impl Core {
         if !matches!(order.status, Status::Working | Status::PartiallyFilled) {
             return Err(Refused::NotReplaceable(order.status));
         }
+        if live.cover != Default::default() {
+            // It holds head-room for an order that may take its place yet, though a cancel of it was refused meanwhile:
+            // most often because that has happened.
+            return Err(Refused::NotReplaceable(Status::ReplacePending));
+        }
         if let Way::No(reason) = self.profile.replace {
             return Err(Refused::Unsupported { field: "replace", reason: reason.to_owned() });
         }
@@ -246,8 +251,6 @@ impl Core {
         let by =
             Order::accepted(id, self.account.id, request, assessment.quantity, provenance, asking.ctx.at);
         let mut detail = describe(&by.request);
-        detail["account"] = json!(self.account.id);
-        detail["mode"] = json!(self.account.mode.as_str());
         detail["by"] = json!(id);
         let entry = AuditEntry::by(asking.ctx, "order.replace_requested").on("order", old).with(detail);
         asking.ledger.hold(Hold::of(&by, &scopes_of(&by), assessment.worst_price));
@@ -330,8 +333,6 @@ impl Core {
     /// The audit row of an accepted order, with the limits that were applied.
     fn accepted(&self, asking: &Accepting<'_>, order: &Order, assessment: &Assessment) -> AuditEntry {
         let mut detail = describe(&order.request);
-        detail["account"] = json!(self.account.id);
-        detail["mode"] = json!(self.account.mode.as_str());
         detail["units"] = json!(order.quantity);
         detail["reserved_per_unit"] = json!(assessment.reserve_price);
         if !order.provenance.done_by_desk.is_empty() {
@@ -346,7 +347,7 @@ impl Core {
             .filter_map(|check| Some((check.rule.as_str().to_owned(), json!(check.limit()?))))
             .collect();
         detail["limits"] = Value::Object(applied);
-        AuditEntry::by(asking.ctx, "order.accepted").on("order", order.id).with(detail)
+        self.account.sign(AuditEntry::by(asking.ctx, "order.accepted").on("order", order.id).with(detail))
     }
 }
 

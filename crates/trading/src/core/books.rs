@@ -99,7 +99,6 @@ impl Core {
             BookAct::Reckon { book, method } => self.reckon(step, book, method),
         };
         let mut entry = entry;
-        entry.detail["mode"] = json!(self.account.mode.as_str());
         match &done {
             Ok(BookDone::MovedUnits(moved)) => {
                 entry.detail["price"] = json!(moved.price);

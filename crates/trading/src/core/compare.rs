@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{AuditEntry, Money, Order, OrderId, Outcome, Quantity, Symbol, Timestamp};
+use domain::{AuditEntry, Money, Order, OrderEvent, OrderId, Outcome, Quantity, Symbol, Timestamp};
 use serde_json::json;
 
 use super::budget::Priority;
 use super::{Core, Effect, LONGEST_WAIT, Step, View};
-use crate::broker::{Balances, BrokerOrder, BrokerUnreachable, Execution};
+use crate::broker::{Balances, BrokerOrder, BrokerStatus, BrokerUnreachable, Execution};
 use crate::store::{Flow, FlowKind};
 
 /// Between comparisons with the broker: even a stream that looks healthy is not trusted for long. Also while nothing is
@@ -99,6 +99,13 @@ impl Core {
         };
         self.note_answer(step.now, true);
         self.compare_wait = Default::default();
+        // What does not count any more is not counted first: it could make an order look done that is not.
+        let executions = last_words(&snapshot.executions);
+        for execution in executions.iter().filter(|one| amended(one).is_some()) {
+            if let Some(id) = self.find_told(step, &execution.client_order_id, &execution.broker_order_id) {
+                self.fold_event(step, id, execution.event.clone());
+            }
+        }
         for order in &snapshot.open {
             let id = self.find_told(step, &order.client_order_id, &order.broker_order_id);
             let id = id.unwrap_or_else(|| self.adopt(step, order));
@@ -110,10 +117,29 @@ impl Core {
                 None => self.miss(step, *id),
             }
         }
-        for execution in &snapshot.executions {
+        for execution in executions {
             self.fold_execution(step, execution);
         }
+        for (id, found) in &snapshot.found {
+            if let Some(found) = found.as_ref().filter(|found| found.status == BrokerStatus::Filled) {
+                let listed = snapshot.executions.iter().filter_map(amended);
+                self.end_if_amended(
+                    step,
+                    *id,
+                    listed.map(|(of, _)| of).any(|of| of == found.broker_order_id),
+                );
+            }
+        }
         self.settle_balances(step, snapshot, view);
+    }
+
+    /// The broker is done with an order. If not all of it is executed, because an execution was corrected or taken back,
+    /// it is not worked again; otherwise an execution is still to be heard of.
+    fn end_if_amended(&mut self, step: &mut Step, id: OrderId, is_listed: bool) {
+        let Some(live) = self.current(step, id) else { return };
+        if !live.order.status.is_terminal() && (is_listed || !live.voided.is_empty()) {
+            self.fold_event(step, id, OrderEvent::Canceled);
+        }
     }
 
     fn fold_execution(&mut self, step: &mut Step, execution: &Execution) {
@@ -132,7 +158,7 @@ impl Core {
             step.draft.open_with(found.cash);
             let entry = AuditEntry::by_system(step.now, "account.opening_cash_learned")
                 .on("account", self.account.id)
-                .with(json!({ "opening_cash": found.cash, "mode": self.account.mode.as_str() }));
+                .with(json!({ "opening_cash": found.cash }));
             step.entries.push(entry);
             found.cash = Money::ZERO;
         } else if quiet && !found.is_none() && found == self.suspected {
@@ -186,7 +212,27 @@ impl Core {
         let entry = AuditEntry::by_system(step.now, "account.difference_adopted")
             .on("account", self.account.id)
             .ended(Outcome::Failed)
-            .with(json!({ "cash": found.cash, "units": units, "mode": self.account.mode.as_str() }));
+            .with(json!({ "cash": found.cash, "units": units }));
         step.entries.push(entry);
+    }
+}
+
+/// What was executed, without corrections that were corrected again under the same id: each comparison would undo and redo
+/// them.
+fn last_words(executions: &[Execution]) -> Vec<&Execution> {
+    let is_last = |nth: usize, one: &Execution| {
+        amended(one)
+            .is_none_or(|about| !executions[nth + 1..].iter().any(|later| amended(later) == Some(about)))
+    };
+    executions.iter().enumerate().filter(|(nth, one)| is_last(*nth, one)).map(|(_, one)| one).collect()
+}
+
+/// The execution that is corrected or taken back, with the order it belongs to.
+fn amended(execution: &Execution) -> Option<(&str, &str)> {
+    match &execution.event {
+        OrderEvent::Corrected { execution_id, .. } | OrderEvent::Busted { execution_id } => {
+            Some((&execution.broker_order_id, execution_id))
+        }
+        _ => None,
     }
 }

@@ -85,8 +85,6 @@ impl Core {
         let order = Order::accepted(id, self.account.id, request, terms.quantity, provenance, at);
         tracing::warn!(order = %id, broker_order_id, "an order from outside the desk is adopted");
         let entry = AuditEntry::by_system(step.now, "order.adopted").on("order", id).with(json!({
-            "account": self.account.id,
-            "mode": self.account.mode.as_str(),
             "broker_order_id": broker_order_id,
             "symbol": terms.symbol,
             "side": terms.side,

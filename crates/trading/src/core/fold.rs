@@ -255,7 +255,7 @@ impl Core {
                 let entry = AuditEntry::by_system(step.now, "order.contradicted")
                     .on("order", id)
                     .ended(Outcome::Failed)
-                    .with(json!({ "account": self.account.id, "event": event, "error": error.to_string() }));
+                    .with(json!({ "event": event, "error": error.to_string() }));
                 step.entries.push(entry);
                 self.doubted.insert(id);
             }
@@ -272,14 +272,16 @@ impl Core {
             // It was given up, and arrived all the same: nobody would watch over it.
             step.effects.push(Effect::Cancel(order.clone()));
         }
+        if before.is_terminal() && !after.is_terminal() {
+            // It looked done, and an execution of it does not count: the broker may work it still.
+            self.doubted.insert(id);
+        }
         if matches!(event, OrderEvent::Filled(_)) && order.filled > order.quantity {
             tracing::error!(order = %id, "the broker executed more than was ordered");
             let entry = AuditEntry::by_system(step.now, "order.overfilled")
                 .on("order", id)
                 .ended(Outcome::Failed)
-                .with(
-                    json!({ "account": self.account.id, "ordered": order.quantity, "filled": order.filled }),
-                );
+                .with(json!({ "ordered": order.quantity, "filled": order.filled }));
             step.entries.push(entry);
             self.compare_at = Some(step.now);
         }
@@ -317,13 +319,7 @@ impl Core {
             OrderEvent::Replaced { .. } => "order.replaced",
             OrderEvent::Restated { .. } => "order.restated",
         };
-        let detail = json!({
-            "account": self.account.id,
-            "mode": self.account.mode.as_str(),
-            "before": before,
-            "after": after,
-            "event": event,
-        });
+        let detail = json!({ "before": before, "after": after, "event": event });
         Some(AuditEntry::by_system(at, act).on("order", id).with(detail))
     }
 

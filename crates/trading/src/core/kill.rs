@@ -213,8 +213,6 @@ impl Core {
             Provenance { book, done_by_desk: vec![FLATTEN.into()], ..Provenance::of(kill.by.clone()) };
         let order = Order::accepted(id, self.account.id, request, size, provenance, step.now);
         let entry = AuditEntry::by_system(step.now, "order.accepted").on("order", id).with(json!({
-            "account": self.account.id,
-            "mode": self.account.mode.as_str(),
             "symbol": symbol,
             "side": side,
             "quantity": size,

@@ -97,9 +97,11 @@ impl Core {
         let (Some(mut first), Some(mut second)) = (self.current(step, old), self.current(step, by)) else {
             return;
         };
-        let undecided = matches!(first.order.status, Status::ReplacePending | Status::CancelPending)
-            && !second.order.status.is_terminal();
-        first.cover = if undecided { second.needs() } else { Default::default() };
+        let is_pair = first.order.replaced_by == Some(by);
+        let undecided = is_pair && !first.order.status.is_terminal() && !second.order.status.is_terminal();
+        if is_pair || first.order.replaced_by.is_none() {
+            first.cover = if undecided { second.needs() } else { Default::default() };
+        }
         second.is_shadow = undecided;
         let replaced_while_canceling = id == old
             && before == Status::CancelPending
@@ -130,10 +132,9 @@ impl Core {
             .collect();
         for (old, by) in pairs {
             let first = self.book.get(old).cloned();
-            let undecided = first.as_ref().is_some_and(|live| {
-                matches!(live.order.status, Status::ReplacePending | Status::CancelPending)
-                    && live.order.replaced_by == Some(by)
-            });
+            let undecided = first
+                .as_ref()
+                .is_some_and(|live| !live.order.status.is_terminal() && live.order.replaced_by == Some(by));
             let Some(mut second) = self.book.get(by).cloned() else { continue };
             second.is_shadow = undecided;
             let needs = second.needs();

@@ -9,7 +9,7 @@ use super::backoff::Backoff;
 use super::budget::Priority;
 use super::{Core, Effect, Input, Step};
 use crate::book::Live;
-use crate::broker::{BrokerOrder, BrokerUnreachable, SubmitFailure};
+use crate::broker::{BrokerOrder, BrokerStatus, BrokerUnreachable, SubmitFailure};
 
 /// Lookups on separate calls that must agree that the broker has no such order.
 const MISSES: u32 = 2;
@@ -112,6 +112,11 @@ impl Core {
             Ok(Some(found)) => {
                 self.searches.remove(&id);
                 self.fold_broker_order(step, id, &found);
+                let is_open = self.current(step, id).is_some_and(|live| !live.order.status.is_terminal());
+                if is_open && found.status == BrokerStatus::Filled {
+                    // An execution is missing, or was taken back: the list of executions says which.
+                    self.compare_at = Some(step.now);
+                }
             }
             Ok(None) => {
                 search.last = Some("the broker does not have it".into());

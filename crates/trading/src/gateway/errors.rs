@@ -46,7 +46,10 @@ pub enum SubmitError {
         limit: Arc<Limit>,
     },
     /// Somebody else would have to agree, to something that is not asked for by itself: a replacement.
-    #[error("an order of this size needs the consent of a second person: above {}", .0.value)]
+    #[error(
+        "above {} a second person has to agree, who is asked about new orders only: cancel this one and place the other",
+        .0.value
+    )]
     NeedsApproval(Arc<Limit>),
     /// It is not for the book that it names.
     #[error(transparent)]

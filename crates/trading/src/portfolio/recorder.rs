@@ -31,7 +31,8 @@ pub(crate) async fn run(shared: Arc<Shared>, desk: Arc<Desk>, stop: Cancellation
             _ = tick.tick() => {}
         }
         if let Err(error) = recorder.record(&shared, &desk).await {
-            tracing::warn!(%error, "what an account is worth could not be recorded");
+            let account = desk.account();
+            tracing::warn!(%error, account = %account.name, mode = %account.mode, "what an account is worth could not be recorded");
         }
     }
 }

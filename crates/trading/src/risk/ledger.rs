@@ -446,8 +446,11 @@ impl Ledger {
     }
 
     /// Books that an execution was not what was reported: `by` is what is said of it now, `None` that it never was.
-    /// `order` is as it is after that.
+    /// `order` is as it is after that: one that looked done may be open again, and then holds what it has left.
     pub fn correct(&mut self, order: &Order, scopes: &Scopes, was: &Fill, by: Option<&Fill>) {
+        if !order.status.is_terminal() {
+            self.hold(Hold { counts: false, ..Hold::of(order, scopes, was.price) });
+        }
         self.execute(order, scopes, was, false);
         if let Some(by) = by {
             self.execute(order, scopes, by, true);

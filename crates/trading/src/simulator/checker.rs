@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Money, Origin, Quantity, Status};
+use domain::{Money, Origin, Quantity, Status, Symbol};
 
 use super::clients::Told;
 use super::process::Process;
 use super::world::World;
+use crate::book::Book;
 use crate::broker::{BrokerOrder, BrokerStatus};
 
-type Broken = (&'static str, String);
+/// Which promise is broken, and how.
+pub(crate) type Broken = (&'static str, String);
 
 impl World {
     /// What holds at every moment.
@@ -28,7 +30,7 @@ impl World {
         self.check_clients()?;
         self.check_venue()?;
         self.check_balances()?;
-        self.check_journal()?;
+        self.journal.check()?;
         self.check_sums()
     }
 
@@ -164,50 +166,6 @@ impl World {
         Ok(())
     }
 
-    /// I5, I6: the journal is a history that can be, and fills are what it says.
-    fn check_journal(&self) -> Result<(), Broken> {
-        let mut ids = BTreeSet::new();
-        for booked in self.journal.fills.iter().filter(|booked| booked.corrects.is_none()) {
-            if !ids.insert(&booked.fill.execution_id) {
-                return Err(("I5 executions", format!("{} is booked twice", booked.fill.execution_id)));
-            }
-        }
-        for (id, (accepted, _)) in &self.journal.accepted {
-            let mut order = accepted.clone();
-            let mut executions: BTreeMap<String, domain::Fill> = BTreeMap::new();
-            for (event, at) in self.journal.events.get(id).into_iter().flatten() {
-                let was = match event {
-                    domain::OrderEvent::Corrected { execution_id, by } => {
-                        let was = executions.remove(execution_id);
-                        executions.insert(by.execution_id.clone(), by.clone());
-                        was
-                    }
-                    domain::OrderEvent::Busted { execution_id } => executions.remove(execution_id),
-                    domain::OrderEvent::Filled(fill) => {
-                        executions.insert(fill.execution_id.clone(), fill.clone());
-                        None
-                    }
-                    _ => None,
-                };
-                order
-                    .amend(event, was.as_ref(), *at)
-                    .map_err(|error| ("I6 transitions", error.to_string()))?;
-            }
-            let stored = &self.journal.orders[id].order;
-            if order != *stored {
-                return Err(("I10 replay", format!("the fold of {id} is {order:?}, stored is {stored:?}")));
-            }
-            let filled = executions.values().fold(Quantity::ZERO, |all, fill| all + fill.quantity);
-            if filled != stored.filled {
-                return Err((
-                    "I5 executions",
-                    format!("{id} has filled {}, its executions {filled}", stored.filled),
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// I7: what is reserved is what the open orders need.
     fn check_sums(&self) -> Result<(), Broken> {
         let Some(process) = &self.process else { return Ok(()) };
@@ -242,25 +200,36 @@ impl World {
     fn check_replay(&self) -> Result<(), Broken> {
         let Some(process) = &self.process else { return Ok(()) };
         let again = Process::start(&self.ground, &self.journal);
-        let (ours, theirs) = (&process.core.book, &again.core.book);
-        for symbol in &self.ground.symbols {
-            let (now, replayed) = (ours.whole.positions.get(symbol), theirs.whole.positions.get(symbol));
-            let figures = |position: Option<&domain::Position>| {
-                position.map(|position| (position.quantity, position.cost, position.realised_pnl))
-            };
-            if figures(now) != figures(replayed) {
-                return Err((
-                    "I10 replay",
-                    format!("{symbol}: {:?} live, {:?} from the journal", figures(now), figures(replayed)),
-                ));
-            }
-        }
-        if ours.whole.cash != theirs.whole.cash || ours.open_orders() != theirs.open_orders() {
-            let detail = format!("{} live, {} from the journal", ours.whole.cash, theirs.whole.cash);
-            return Err(("I10 replay", detail));
-        }
-        Ok(())
+        same_again(&process.core.book, &again.core.book)
     }
+}
+
+/// I10: whether an account that was read from the journal is the one that runs.
+pub(crate) fn same_again(live: &Book, again: &Book) -> Result<(), Broken> {
+    let figures = |book: &Book| -> BTreeMap<Symbol, (Quantity, Money, Money)> {
+        let positions = book.whole.positions.iter();
+        let figures =
+            positions.map(|(symbol, one)| (symbol.clone(), (one.quantity, one.cost, one.realised_pnl)));
+        // A position whose every execution was taken back is there in memory, and nowhere else.
+        figures.filter(|(_, figures)| *figures != Default::default()).collect()
+    };
+    let orders = |book: &Book| book.open().map(|live| live.order.clone()).collect::<Vec<_>>();
+    let whole = |book: &Book| (book.whole.cash, book.whole.fees, book.whole.reserved);
+    if figures(live) != figures(again) {
+        return Err((
+            "I10 replay",
+            format!("positions: {:?} live, {:?} from the journal", figures(live), figures(again)),
+        ));
+    }
+    if orders(live) != orders(again) {
+        return Err(("I10 replay", format!("{:?} live, {:?} from the journal", orders(live), orders(again))));
+    }
+    if whole(live) != whole(again) {
+        let detail =
+            format!("cash, fees and reserved: {:?} live, {:?} from the journal", whole(live), whole(again));
+        return Err(("I10 replay", detail));
+    }
+    Ok(())
 }
 
 /// Whether the desk and the venue agree about an order.

@@ -1,9 +1,13 @@
-//! What the disk of the desk holds: what was committed, and nothing else. It outlives the desk.
+//! What the disk of the desk holds: what was committed, and nothing else. It outlives the desk. The stories of single
+//! orders beside the core are told on it too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{AuditEntry, Order, OrderEvent, OrderId, Position, PositionFill, Symbol, Timestamp};
+use domain::{
+    AuditEntry, Fill, Order, OrderEvent, OrderId, Position, PositionFill, Quantity, Symbol, Timestamp,
+};
 
+use super::checker::Broken;
 use crate::accounts::Account;
 use crate::book::{History, Live, PastFill};
 use crate::core::{Kill, Known, Need};
@@ -13,23 +17,23 @@ use crate::store::{Batch, BookedFill, BookingKind, Flow, Folded, Inserted, Inten
 
 /// The committed state.
 #[derive(Debug, Default)]
-pub(super) struct Journal {
-    pub(super) orders: BTreeMap<OrderId, NewOrder>,
+pub(crate) struct Journal {
+    pub(crate) orders: BTreeMap<OrderId, NewOrder>,
     names: BTreeMap<String, OrderId>,
     /// Orders as they were inserted, with when: the start of each replay.
-    pub(super) accepted: BTreeMap<OrderId, (Order, Timestamp)>,
-    pub(super) events: BTreeMap<OrderId, Vec<(OrderEvent, Timestamp)>>,
-    pub(super) fills: Vec<BookedFill>,
-    pub(super) flows: Vec<Flow>,
+    pub(crate) accepted: BTreeMap<OrderId, (Order, Timestamp)>,
+    pub(crate) events: BTreeMap<OrderId, Vec<(OrderEvent, Timestamp)>>,
+    pub(crate) fills: Vec<BookedFill>,
+    pub(crate) flows: Vec<Flow>,
     opening_cash: Option<domain::Money>,
     /// Acts of the audit log, with what they were on.
-    pub(super) acts: BTreeSet<(&'static str, String)>,
-    pub(super) kills: BTreeMap<Scope, Kill>,
+    pub(crate) acts: BTreeSet<(&'static str, String)>,
+    pub(crate) kills: BTreeMap<Scope, Kill>,
 }
 
 impl Journal {
     /// Inserts accepted orders, each if its client order id is new.
-    pub(super) fn insert(&mut self, intents: &[Intent], now: Timestamp) -> Vec<Inserted> {
+    pub(crate) fn insert(&mut self, intents: &[Intent], now: Timestamp) -> Vec<Inserted> {
         let mut outcomes = Vec::new();
         for Intent { order, reserve_price, legs, entry } in intents {
             if let Some(existing) = self.names.get(&order.request.client_order_id) {
@@ -47,7 +51,7 @@ impl Journal {
     }
 
     /// Writes one step of the router.
-    pub(super) fn write(&mut self, batch: Batch, now: Timestamp) {
+    pub(crate) fn write(&mut self, batch: Batch, now: Timestamp) {
         for new in batch.inserts {
             self.add(new, now);
         }
@@ -85,12 +89,12 @@ impl Journal {
     }
 
     /// The order that a client order id belongs to.
-    pub(super) fn named(&self, name: &str) -> Option<&Order> {
+    pub(crate) fn named(&self, name: &str) -> Option<&Order> {
         self.names.get(name).and_then(|id| self.orders.get(id)).map(|stored| &stored.order)
     }
 
     /// An order with its executions as they stand.
-    pub(super) fn live(&self, id: OrderId) -> Option<Live> {
+    pub(crate) fn live(&self, id: OrderId) -> Option<Live> {
         let stored = self.orders.get(&id)?;
         let mut live = Live::new(stored.order.clone(), stored.reserve_price);
         for booked in self.fills.iter().filter(|booked| booked.order == Some(id)) {
@@ -106,7 +110,7 @@ impl Journal {
         Some(live)
     }
 
-    pub(super) fn need(&self, need: &Need) -> Option<Live> {
+    pub(crate) fn need(&self, need: &Need) -> Option<Live> {
         match need {
             Need::Order(id) => self.live(*id),
             Need::Named(name) => self.names.get(name).and_then(|id| self.live(*id)),
@@ -114,7 +118,7 @@ impl Journal {
     }
 
     /// Every fill of a symbol as it stands, in the place of the first of its line of corrections.
-    pub(super) fn standing(&self, symbol: Option<&Symbol>) -> Vec<(&BookedFill, PositionFill)> {
+    pub(crate) fn standing(&self, symbol: Option<&Symbol>) -> Vec<(&BookedFill, PositionFill)> {
         let mut standing: Vec<(&BookedFill, Option<PositionFill>)> = Vec::new();
         for booked in self.fills.iter().filter(|booked| symbol.is_none_or(|symbol| booked.symbol == *symbol))
         {
@@ -147,7 +151,7 @@ impl Journal {
         standing.into_iter().filter_map(|(booked, fill)| Some((booked, fill?))).collect()
     }
 
-    pub(super) fn history(&self, symbols: &BTreeSet<Symbol>) -> History {
+    pub(crate) fn history(&self, symbols: &BTreeSet<Symbol>) -> History {
         let mut history = History::default();
         for symbol in symbols {
             let fills = self.standing(Some(symbol));
@@ -166,7 +170,7 @@ impl Journal {
     }
 
     /// What a desk finds that starts now.
-    pub(super) fn known(&self, account: &Account, now: Timestamp) -> Known {
+    pub(crate) fn known(&self, account: &Account, now: Timestamp) -> Known {
         let mut folded =
             Folded { positions: BTreeMap::new(), books: BTreeMap::new(), last_seq: 0, newest: None };
         folded.last_seq = self.fills.last().map_or(0, |booked| booked.seq);
@@ -210,7 +214,51 @@ impl Journal {
     }
 
     /// Whether the audit log has an act on an order.
-    pub(super) fn has_act(&self, act: &'static str, id: OrderId) -> bool {
+    pub(crate) fn has_act(&self, act: &'static str, id: OrderId) -> bool {
         self.acts.contains(&(act, format!("order/{id}")))
+    }
+
+    /// I5, I6, I10: every order is a history that can be, and its fills are what the history says.
+    pub(crate) fn check(&self) -> Result<(), Broken> {
+        let mut ids = BTreeSet::new();
+        for booked in self.fills.iter().filter(|booked| booked.corrects.is_none()) {
+            if !ids.insert(&booked.fill.execution_id) {
+                return Err(("I5 executions", format!("{} is booked twice", booked.fill.execution_id)));
+            }
+        }
+        self.accepted.keys().try_for_each(|id| self.check_order(*id))
+    }
+
+    fn check_order(&self, id: OrderId) -> Result<(), Broken> {
+        let mut order = self.accepted[&id].0.clone();
+        let mut executions: BTreeMap<String, Fill> = BTreeMap::new();
+        for (event, at) in self.events.get(&id).into_iter().flatten() {
+            let was = match event {
+                OrderEvent::Corrected { execution_id, by } => {
+                    let was = executions.remove(execution_id);
+                    executions.insert(by.execution_id.clone(), by.clone());
+                    was
+                }
+                OrderEvent::Busted { execution_id } => executions.remove(execution_id),
+                OrderEvent::Filled(fill) => {
+                    executions.insert(fill.execution_id.clone(), fill.clone());
+                    None
+                }
+                _ => None,
+            };
+            order.amend(event, was.as_ref(), *at).map_err(|error| ("I6 transitions", error.to_string()))?;
+        }
+        let stored = &self.orders[&id].order;
+        if order != *stored {
+            return Err(("I10 replay", format!("the fold of {id} is {order:?}, stored is {stored:?}")));
+        }
+        let filled = executions.values().fold(Quantity::ZERO, |all, fill| all + fill.quantity);
+        if filled != stored.filled {
+            return Err((
+                "I5 executions",
+                format!("{id} has filled {}, its executions {filled}", stored.filled),
+            ));
+        }
+        Ok(())
     }
 }

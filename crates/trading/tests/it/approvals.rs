@@ -5,7 +5,9 @@ use std::time::Duration;
 use domain::{Context, Role, Status};
 use storage::testing::databases;
 use trading::risk::LimitKind;
-use trading::{ApprovalError, ApprovalId, ApprovalStatus, OrderFilter, Pull, Scope, SubmitError};
+use trading::{
+    AmendError, Amendment, ApprovalError, ApprovalId, ApprovalStatus, OrderFilter, Pull, Scope, SubmitError,
+};
 
 use crate::desk::{Desk, limit};
 
@@ -160,5 +162,25 @@ async fn what_was_agreed_to_is_done_after_a_restart() {
             .await;
         desk.until(order, |order| order.status == Status::Working).await;
         assert_eq!((orders(&desk).await, desk.sent()), (1, vec![order]));
+    }
+}
+
+#[tokio::test]
+async fn a_replacement_that_would_need_a_second_person_says_what_to_do_instead() {
+    for database in databases().await {
+        let desk = Desk::open(&database).await;
+        let (one, _) = careful(&desk).await;
+        let order = desk.gateway.submit(&one, desk.account.id, limit("a", "1", "90")).await.unwrap().order;
+        desk.until(order.id, |order| order.status == Status::Working).await;
+        let more = Amendment { quantity: Some("2".parse().unwrap()), ..Amendment::default() };
+        let refused = desk.gateway.amend(&desk.now(&one), order.id, &more).await.unwrap_err();
+        assert!(matches!(&refused, AmendError::Submit(error) if error.code() == "approval_needed"));
+        let text = refused.to_string();
+        assert!(text.ends_with("cancel this one and place the other"), "{text}");
+        let as_before = desk.gateway.order(&desk.ctx, order.id).await.unwrap().unwrap();
+        assert_eq!((as_before.status, as_before.quantity), (Status::Working, order.quantity));
+        desk.cancel(order.id).await.unwrap();
+        desk.until(order.id, |order| order.status == Status::Canceled).await;
+        ask(&desk, &desk.now(&one), "b").await;
     }
 }

@@ -22,9 +22,9 @@ use trading::{
 
 use crate::faulty::{Fault, Faulty};
 
-/// Keeps the acts of every committed group.
+/// Keeps the rows of every committed group.
 #[derive(Default)]
-pub(crate) struct Witness(Mutex<Vec<String>>);
+pub(crate) struct Witness(Mutex<Vec<AuditEntry>>);
 
 impl AuditChain for Witness {
     fn append<'t>(
@@ -32,7 +32,7 @@ impl AuditChain for Witness {
         _: &'t mut Connection,
         entries: &'t [AuditEntry],
     ) -> BoxFuture<'t, Result<(), StorageError>> {
-        self.0.lock().unwrap().extend(entries.iter().map(|entry| entry.act.to_owned()));
+        self.0.lock().unwrap().extend_from_slice(entries);
         Box::pin(async { Ok(()) })
     }
 }
@@ -271,6 +271,10 @@ impl Desk {
     }
 
     pub(crate) fn acts(&self) -> Vec<String> {
+        self.rows().iter().map(|entry| entry.act.to_owned()).collect()
+    }
+
+    pub(crate) fn rows(&self) -> Vec<AuditEntry> {
         self.witness.0.lock().unwrap().clone()
     }
 

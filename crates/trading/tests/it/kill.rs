@@ -169,6 +169,28 @@ async fn it_works_while_the_audit_log_hangs() {
     }
 }
 
+/// An order that is not in the journal is never sent, not even one that closes a position: it waits, and nothing else does.
+#[tokio::test]
+async fn while_the_audit_log_hangs_cancels_go_out_and_positions_are_closed_once_it_does_not() {
+    for database in databases().await {
+        let desk = Desk::open(&database).await;
+        let bought = desk.submit(market("a", "2")).await.unwrap().order;
+        desk.until(bought.id, |order| order.status == Status::Filled).await;
+        let rests = desk.submit(limit("b", "1", "90")).await.unwrap().order;
+        desk.until(rests.id, |order| order.status == Status::Working).await;
+        let release = desk.hang().await;
+        let owner = desk.person(Role::SuperAdmin);
+        let engaged = desk.gateway.engage(&owner, Scope::Desk, flatten("out of everything")).await.unwrap();
+        assert_eq!(engaged.recorded, Recorded { database: false, file: true });
+        desk.until_canceled_at_the_venue(&rests).await;
+        assert_eq!(desk.sent(), [bought.id, rests.id], "nothing that is not journaled");
+        drop(release);
+        desk.wait(async || desk.positions()[0].position.quantity.is_zero().then_some(())).await;
+        assert_eq!(desk.sent().len(), 3, "one order closes it");
+        desk.agrees_with_the_venue().await;
+    }
+}
+
 #[tokio::test]
 async fn an_order_in_flight_is_named_and_canceled_when_it_arrives() {
     for database in databases().await {

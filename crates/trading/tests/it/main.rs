@@ -13,7 +13,10 @@ mod limits;
 mod live;
 mod portfolio;
 
+use std::sync::Arc;
+
 use domain::Status;
+use storage::StorageError;
 use storage::testing::databases;
 use trading::{CancelError, OrderFilter, Rule, SubmitError};
 
@@ -424,5 +427,60 @@ async fn many_orders_at_once_end_as_the_venue_has_them() {
         desk.agrees_with_the_venue().await;
         let desk = desk.restart(&database).await;
         desk.agrees_with_the_venue().await;
+    }
+}
+
+#[tokio::test]
+async fn every_row_about_an_order_says_whether_the_money_is_real() {
+    for database in databases().await {
+        let desk = Desk::open(&database).await;
+        desk.submit(limit("refused", "100000", "90")).await.unwrap_err();
+        let order = desk.submit(limit("a", "1", "90")).await.unwrap().order;
+        desk.until(order.id, |order| order.status == Status::Working).await;
+        desk.cancel(order.id).await.unwrap();
+        let other = desk.submit(limit("b", "1", "90")).await.unwrap().order;
+        desk.gateway.cancel_all(&desk.ctx, desk.account.id, None).await.unwrap();
+        for id in [order.id, other.id] {
+            desk.until(id, |order| order.status == Status::Canceled).await;
+        }
+        let rows = desk.rows();
+        let of_orders = || rows.iter().filter(|row| row.act.starts_with("order"));
+        for act in ["order.refused", "order.accepted", "order.cancel_requested", "orders.cancel_requested"] {
+            assert!(of_orders().any(|row| row.act == act), "{act}");
+        }
+        for row in of_orders() {
+            assert_eq!(row.detail["mode"], "paper", "{row:?}");
+            assert_eq!(row.detail["account"], desk.account.id.to_string(), "{row:?}");
+        }
+    }
+}
+
+/// While the journal hangs, so many orders wait for it and no more; the rest is told so, and holds nothing back.
+#[tokio::test]
+async fn an_order_that_finds_too_many_waiting_is_refused_and_holds_nothing_back() {
+    // Those that wait, and those that are being written.
+    const MOST: usize = 4_096 + 64;
+    for database in databases().await {
+        let desk = Arc::new(Desk::open(&database).await);
+        let release = desk.hang().await;
+        let submit = |nth: usize| {
+            let desk = desk.clone();
+            tokio::spawn(async move { desk.submit(limit(&format!("o{nth}"), "0.001", "90")).await })
+        };
+        let mut waiting: Vec<_> = (0..=MOST).map(submit).collect();
+        let refused = loop {
+            tokio::task::yield_now().await;
+            if let Some(place) = waiting.iter().position(|one| one.is_finished()) {
+                break waiting.swap_remove(place).await.unwrap();
+            }
+        };
+        assert!(matches!(refused, Err(SubmitError::Journal(StorageError::Busy))), "{refused:?}");
+        drop(release);
+        let mut accepted = 0;
+        for one in waiting {
+            accepted += usize::from(one.await.unwrap().is_ok());
+        }
+        assert!((4_096..=MOST).contains(&accepted), "{accepted}");
+        assert_eq!(desk.state().open_orders, accepted);
     }
 }
