@@ -103,7 +103,7 @@ export function Table<Row extends RowData>({
                     aria-sort={
                       sorted === "asc" ? "ascending" : sorted === "desc" ? "descending" : undefined
                     }
-                    className={`sticky top-0 z-10 h-9 border-b border-line bg-panel px-2 text-left text-xs font-medium text-muted sm:whitespace-nowrap ${place(meta)}`}
+                    className={`sticky top-0 z-10 h-9 border-b border-line bg-panel px-2 text-left text-xs font-medium text-muted max-sm:px-1.5 sm:whitespace-nowrap ${place(meta)}`}
                   >
                     {header.column.getCanSort() ? (
                       <button
@@ -135,7 +135,7 @@ export function Table<Row extends RowData>({
                   {row.getAllCells().map((cell) => (
                     <td
                       key={cell.id}
-                      className={`h-10 border-b border-line/60 px-2 py-1 ${place(cell.column.columnDef.meta)}`}
+                      className={`h-10 border-b border-line/60 px-2 py-1 max-sm:px-1.5 ${place(cell.column.columnDef.meta)}`}
                     >
                       <table.FlexRender cell={cell} />
                     </td>

@@ -34,7 +34,7 @@ export function Banner({
         <b className="mr-1.5">{title}</b>
         <span className="text-ink">{children}</span>
       </p>
-      {action}
+      {action && <div className="max-sm:w-full max-sm:pl-7">{action}</div>}
     </section>
   );
 }
@@ -46,7 +46,8 @@ export function AccountBanners({ account }: { account: AccountSummary }) {
     <>
       {state?.state === "blind" && (
         <Banner tone="bad" title={`BLIND: the desk cannot see ${account.name} at the broker.`}>
-          No orders have been taken since {dateTime(state.blind_since_at)}; cancels still work.{" "}
+          Since {dateTime(state.blind_since_at)} no orders are taken that add risk; cancels and
+          closing still work.{" "}
           {state.blind_reason === null
             ? "The reason is not known yet."
             : sentence(state.blind_reason)}

@@ -185,7 +185,9 @@ function Decided({ approval }: { approval: Approval }) {
         </h3>
         <p className="text-xs text-muted">
           asked by {approval.asked_by.name}
-          {approval.decided_by && `, decided by ${approval.decided_by.name}`}
+          {approval.decided_by &&
+            approval.status !== "withdrawn" &&
+            `, decided by ${approval.decided_by.name}`}
           {approval.note && `: ${approval.note}`}
         </p>
         {approval.order_id ? (

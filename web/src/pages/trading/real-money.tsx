@@ -96,7 +96,7 @@ interface SwitchOnProps {
 }
 
 /** Asks for the account's name, so that nobody switches on the wrong one, and for the second factor. */
-function SwitchOn({ account, returnTo, onClose }: SwitchOnProps) {
+export function SwitchOn({ account, returnTo, onClose }: SwitchOnProps) {
   const form = useId();
   const [name, setName] = useState("");
   const on = useMutation({
