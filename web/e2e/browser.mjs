@@ -53,6 +53,21 @@ export async function shoot(page, name) {
     await page.screenshot({ path: join(process.env.SHOTS_DIR, `${name}.png`) });
 }
 
+/** The steps of a story: when one fails there is a picture of it, and the rest is left out, as it builds on it. */
+export function steps(t, page) {
+  let failed = false;
+  return (name, act) =>
+    t.test(name, { skip: failed && "an earlier step failed" }, async () => {
+      try {
+        await act();
+      } catch (error) {
+        failed = true;
+        await shoot(page(), "failed").catch(() => undefined);
+        throw error;
+      }
+    });
+}
+
 /**
  * Fails unless the element can be seen and pressed: it has a size, and the middle of it belongs to it.
  *

@@ -2,6 +2,7 @@
 //
 //   BASE_URL   where the desk answers, https with its own certificate
 //   SETUP_URL  the one-time link that the desk printed
+//   VENUE_PID  the process of the paper venue that the desk trades on
 //   SHOTS_DIR  where pictures go; none are taken without it
 //   CHROMIUM   the browser's program; /usr/bin/chromium without it
 import assert from "node:assert/strict";
@@ -13,10 +14,12 @@ import {
   assertNoSidewaysScroll,
   openBrowser,
   shoot,
+  steps,
   until,
 } from "./browser.mjs";
 
 const { BASE_URL, SETUP_URL } = process.env;
+const VENUE_PID = Number(process.env.VENUE_PID);
 const OWNER = {
   username: "olga",
   display_name: "Olga Owner",
@@ -31,6 +34,7 @@ let app;
 
 before(async () => {
   assert.ok(BASE_URL && SETUP_URL, "BASE_URL and SETUP_URL say where the desk is");
+  assert.ok(VENUE_PID > 1, "VENUE_PID is the process of its venue");
   ({ browser, page, complaints } = await openBrowser());
 });
 after(async () => {
@@ -62,11 +66,16 @@ async function go(name) {
   await page.waitForURL(
     (url) => url.pathname === (name === "Desk" ? "/" : `/${name.toLowerCase()}`),
   );
-  await page.getByRole("heading", { level: 1 }).waitFor({ state: "attached" });
+  // Its own heading: until the page has come, the one before it is still there.
+  const heading = page.getByRole("heading", { level: 1, name: new RegExp(`^${name}`) });
+  await heading.waitFor({ state: "attached" });
 }
 
 /** Fills the ticket, previews and confirms; answers when the desk has the order. */
-async function placeOrder({ type, quantity, limit, takeProfit, stopLoss }) {
+async function placeOrder(
+  { type, quantity, limit, takeProfit, stopLoss },
+  beforeSending = () => {},
+) {
   await page.getByLabel("Exits").selectOption(takeProfit ? "bracket" : "simple");
   await page.getByLabel("Type", { exact: true }).selectOption(type);
   await page.getByLabel(/^Quantity/).fill(quantity);
@@ -82,6 +91,7 @@ async function placeOrder({ type, quantity, limit, takeProfit, stopLoss }) {
   await shoot(page, `confirm-${takeProfit ? "bracket" : type}`);
   await assertAccessible(page, "the confirmation");
   await place.focus();
+  beforeSending();
   // Twice, as impatient people do. It must be one order.
   await page.keyboard.press("Enter");
   await page.keyboard.press("Enter");
@@ -114,7 +124,8 @@ async function showCode(code) {
 }
 
 test("the owner's first day", async (t) => {
-  await t.test("an owner is made by the one-time link", async () => {
+  const step = steps(t, () => page);
+  await step("an owner is made by the one-time link", async () => {
     await page.goto(SETUP_URL);
     await assertAccessible(page, "set-up");
     await shoot(page, "set-up");
@@ -125,13 +136,13 @@ test("the owner's first day", async (t) => {
     await page.waitForURL((url) => url.pathname === "/sign-in");
   });
 
-  await t.test("the owner signs in", async () => {
+  await step("the owner signs in", async () => {
     await assertAccessible(page, "sign-in");
     await shoot(page, "sign-in");
     await signIn();
   });
 
-  await t.test("the desk shows a moving market", async () => {
+  await step("the desk shows a moving market", async () => {
     const symbol = await until(chosenSymbol, "a symbol");
     await assertInSight(page.getByText("PAPER").first(), "the PAPER badge");
     await until(
@@ -153,7 +164,7 @@ test("the owner's first day", async (t) => {
     await tab(/^Open orders/).click();
   });
 
-  await t.test("a limit order far from the market waits and is cancelled", async () => {
+  await step("a limit order far from the market waits and is cancelled", async () => {
     const last = number(await lastPrice(await chosenSymbol()));
     await placeOrder({
       type: "limit",
@@ -161,7 +172,7 @@ test("the owner's first day", async (t) => {
       limit: (last * 0.95).toFixed(2),
     });
     const open = table("Open orders");
-    const cancel = open.getByRole("button", { name: /^Cancel buy/ });
+    const cancel = open.getByRole("button", { name: /^Cancel Buy/ });
     await assertInSight(cancel.first(), "the open order's cancel button");
     assert.equal(await cancel.count(), 1, "two Enters are one order");
     await shoot(page, "desk-open-order");
@@ -170,7 +181,7 @@ test("the owner's first day", async (t) => {
     await until(async () => (await cancel.count()) === 0, "the order is gone");
   });
 
-  await t.test("a market order fills and becomes a position", async () => {
+  await step("a market order fills and becomes a position", async () => {
     const last = number(await lastPrice(await chosenSymbol()));
     await placeOrder({ type: "market", quantity: (1000 / last).toFixed(4) });
     await assertInSight(page.getByText("Order filled"), "the news of the fill");
@@ -182,7 +193,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "the desk, dark");
   });
 
-  await t.test("a refused order says which field and why", async () => {
+  await step("a refused order says which field and why", async () => {
     await page.getByLabel(/^Quantity/).fill("99999999");
     await button("Preview buy order").click();
     const said = page.getByRole("alert").or(page.getByText("This order would be refused"));
@@ -194,7 +205,7 @@ test("the owner's first day", async (t) => {
     }
   });
 
-  await t.test("the desk is the same in light, and on a phone", async () => {
+  await step("the desk is the same in light, and on a phone", async () => {
     await button("Use the light theme").click();
     await shoot(page, "desk-light");
     await assertAccessible(page, "the desk, light");
@@ -219,7 +230,7 @@ test("the owner's first day", async (t) => {
     await button("Use the dark theme").click();
   });
 
-  await t.test("both orders are in the history, with their trail", async () => {
+  await step("both orders are in the history, with their trail", async () => {
     await go("Orders");
     const history = table("Orders");
     await until(async () => (await history.getByRole("row").count()) === 3, "two orders");
@@ -238,7 +249,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "orders");
   });
 
-  await t.test("a bracket brings its exits with it, held until it is filled", async () => {
+  await step("a bracket brings its exits with it, held until it is filled", async () => {
     await go("Desk");
     const last = number(await lastPrice(await chosenSymbol()));
     const open = table("Open orders");
@@ -261,7 +272,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "a bracket");
   });
 
-  await t.test("an order is changed: another one takes its place", async () => {
+  await step("an order is changed: another one takes its place", async () => {
     const last = number(await lastPrice(await chosenSymbol()));
     const open = table("Open orders");
     const price = (last * 0.965).toFixed(2);
@@ -282,7 +293,7 @@ test("the owner's first day", async (t) => {
     );
   });
 
-  await t.test("all orders are cancelled with two presses", async () => {
+  await step("all orders are cancelled with two presses", async () => {
     const open = table("Open orders");
     await button("Cancel all").click();
     await button("Cancel all orders", page.getByRole("dialog")).click();
@@ -296,7 +307,41 @@ test("the owner's first day", async (t) => {
     assert.equal((await file).suggestedFilename(), "orders.csv");
   });
 
-  await t.test("an order is refused by a limit that somebody set", async () => {
+  await step(
+    "an order goes UNKNOWN while the venue hangs, and resolves when it wakes",
+    async () => {
+      await go("Desk");
+      const last = number(await lastPrice(await chosenSymbol()));
+      const open = table("Open orders");
+      const banner = page.getByRole("region", { name: "The outcome of an order is not known." });
+      const order = { type: "limit", quantity: "0.011", limit: (last * 0.96).toFixed(2) };
+      // At the last moment: a desk that misses its broker for three seconds takes no orders.
+      const hang = () => process.kill(VENUE_PID, "SIGSTOP");
+      try {
+        await placeOrder(order, hang);
+        await assertInSight(banner, "the banner that says so on every page");
+        await assertInSight(open.getByText("Unknown", { exact: true }), "the order, unknown");
+        await shoot(page, "desk-unknown");
+        await assertAccessible(page, "a desk with an unknown order");
+        await banner.getByRole("link").click();
+        await assertInSight(button("Ask again now"), "what a person can do");
+        await assertInSight(page.getByText("Asked the broker"), "what was tried");
+        await shoot(page, "orders-unknown");
+        await assertAccessible(page, "the list of unknown orders");
+      } finally {
+        process.kill(VENUE_PID, "SIGCONT");
+      }
+      await until(async () => (await banner.count()) === 0, "it is known again", 60_000);
+      await assertInSight(page.getByText("The outcome of every order is known."), "the empty list");
+      await go("Desk");
+      await until(async () => (await open.getByText("Working").count()) === 1, "the order works");
+      await shoot(page, "desk-resolved");
+      await open.getByRole("button", { name: /^Cancel Buy/ }).click();
+      await assertInSight(page.getByText("No open orders."), "that it is cancelled");
+    },
+  );
+
+  await step("an order is refused by a limit that somebody set", async () => {
     await go("Risk");
     await button("Set a limit").click();
     const dialog = page.getByRole("dialog");
@@ -326,7 +371,7 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("Set up a second factor"), "the way to a second factor");
   });
 
-  await t.test("the kill switch is two presses away on every page", async () => {
+  await step("the kill switch is two presses away on every page", async () => {
     await go("Audit");
     await button("Kill switch").click();
     const dialog = page.getByRole("dialog");
@@ -338,6 +383,7 @@ test("the owner's first day", async (t) => {
     await go("Desk");
     await shoot(page, "desk-stopped");
     await assertAccessible(page, "a desk that is stopped");
+    await page.getByLabel("Type", { exact: true }).selectOption("market");
     await page.getByLabel(/^Quantity/).fill("0.001");
     await button("Preview buy order").click();
     await assertInSight(dialog.getByText("This order would be refused"), "that orders are refused");
@@ -346,7 +392,7 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("Set up a second factor"), "the way to a second factor");
   });
 
-  await t.test("what is held is shown by lots, and every number by its formula", async () => {
+  await step("what is held is shown by lots, and every number by its formula", async () => {
     await go("Portfolio");
     const positions = table("Positions");
     await until(async () => (await positions.getByRole("row").count()) === 2, "the position");
@@ -362,7 +408,7 @@ test("the owner's first day", async (t) => {
     await page.keyboard.press("Escape");
   });
 
-  await t.test("a part of the account becomes a book", async () => {
+  await step("a part of the account becomes a book", async () => {
     await go("Books");
     await button("Open a book").click();
     const dialog = page.getByRole("dialog");
@@ -371,11 +417,41 @@ test("the owner's first day", async (t) => {
     await button("Open the book", dialog).click();
     await dialog.waitFor({ state: "detached" });
     await assertInSight(page.getByRole("heading", { name: /^Olga's part/ }), "the book");
+    await button("Cost of what Olga's part sells: average cost").click();
+    await dialog.getByText("First in, first out").click();
+    await shoot(page, "cost-method");
+    await assertAccessible(page, "the choice of a cost method");
+    await button("Reckon like this", dialog).click();
+    await assertInSight(
+      button("Cost of what Olga's part sells: first in, first out"),
+      "the new cost method",
+    );
+    await button("Transfer").click();
+    await dialog.getByLabel("Amount").fill("250");
+    await dialog.getByLabel("Note").fill("for a try");
+    await button("Transfer", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+    await until(async () => (await page.getByText("$1,250.00").count()) > 0, "the transfer");
     await shoot(page, "books");
     await assertAccessible(page, "the books");
   });
 
-  await t.test("a person is invited by a link shown once", async () => {
+  await step("an account says who does what, and is compared with its broker by hand", async () => {
+    await page.getByRole("link", { name: "Account Paper" }).click();
+    await assertInSight(page.getByText("Agrees with the broker"), "that the desk sees it");
+    await assertInSight(page.getByText("This account is on paper."), "that no money is real");
+    await assertInSight(page.getByText("by the desk").first(), "what the desk does");
+    await button("Compare with the broker").click();
+    await assertInSight(page.getByText("Compared anew."), "that it was compared");
+    await shoot(page, "account");
+    await assertAccessible(page, "the account");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await assertNoSidewaysScroll(page, "the account on a phone");
+    await shoot(page, "phone-account");
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
+
+  await step("a person is invited by a link shown once", async () => {
     await go("Users");
     await button("New user").click();
     const dialog = page.getByRole("dialog");
@@ -398,7 +474,7 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "the matrix of roles");
   });
 
-  await t.test(
+  await step(
     "the invited person gets an account, works with it, and is locked out at once",
     async () => {
       const theirs = await browser.newContext({ ignoreHTTPSErrors: true });
@@ -445,7 +521,7 @@ test("the owner's first day", async (t) => {
     },
   );
 
-  await t.test("all of it is in the audit log, and the chain holds", async () => {
+  await step("all of it is in the audit log, and the chain holds", async () => {
     await go("Audit");
     const log = table("Audit log");
     await until(async () => (await log.getByText(/^order\./).count()) >= 2, "rows of the orders");
@@ -464,13 +540,13 @@ test("the owner's first day", async (t) => {
     await assertAccessible(page, "about");
   });
 
-  await t.test("an address without a page says so", async () => {
+  await step("an address without a page says so", async () => {
     await page.goto(`${BASE_URL}/no-such-page`);
     await assertInSight(page.getByText("There is no page at this address"), "not found");
     await assertAccessible(page, "not found");
   });
 
-  await t.test("the owner sets up a second factor", async () => {
+  await step("the owner sets up a second factor", async () => {
     await page.goto(BASE_URL);
     await button(/: menu$/).click();
     await button("Security").click();
@@ -500,7 +576,7 @@ test("the owner's first day", async (t) => {
     await shoot(page, "security");
   });
 
-  await t.test("a dangerous act asks for the factor again, and goes on", async () => {
+  await step("a dangerous act asks for the factor again, and goes on", async () => {
     // Nobody waits for five minutes here: the desk's answer to a factor that is too old is played, once.
     const refusal = {
       type: "/api/docs/problems#step_up_needed",
@@ -549,7 +625,7 @@ test("the owner's first day", async (t) => {
     await button("Use the dark theme").click();
   });
 
-  await t.test("the kill switch is released with the second factor", async () => {
+  await step("the kill switch is released with the second factor", async () => {
     const refusal = {
       type: "/api/docs/problems#step_up_needed",
       title: "Second factor needed again",
@@ -579,7 +655,55 @@ test("the owner's first day", async (t) => {
     );
   });
 
-  await t.test("signing in asks for the code, and the factor can be removed again", async () => {
+  await step("an order above a limit waits for a second person, who agrees", async () => {
+    await button("Set a limit").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Limit", { exact: true }).selectOption("approval_above");
+    await dialog.getByLabel("Value").fill("100");
+    await button("Set the limit", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+
+    await go("Users");
+    await button(/Nora North/).click();
+    await button("Enable", dialog).click();
+    await assertInSight(button("Disable", dialog), "that she is back");
+    await page.keyboard.press("Escape");
+
+    const theirs = await browser.newContext({ ignoreHTTPSErrors: true });
+    const nora = await theirs.newPage();
+    await nora.goto(`${BASE_URL}/sign-in`);
+    await nora.locator("[name=username]").fill("nora");
+    await nora.locator("[name=password]").fill("a slow boat on the grey canal");
+    await nora.locator("form button").click();
+    await nora.getByLabel("Type", { exact: true }).selectOption("market");
+    await nora.getByLabel(/^Quantity/).fill("0.003");
+    await button("Preview buy order", nora).click();
+    const asks = nora.getByRole("dialog");
+    await assertInSight(asks.getByText("A second person has to agree"), "that it will wait");
+    await shoot(nora, "approval-preview");
+    await button("Place buy order", asks).click();
+    await asks.waitFor({ state: "detached" });
+    await assertInSight(nora.getByText("A second person has to agree"), "that it waits");
+
+    await go("Approvals");
+    await assertInSight(button("Approve"), "what waits");
+    await shoot(page, "approvals");
+    await assertAccessible(page, "the approvals");
+    await page.getByLabel(/^Note/).fill("small enough");
+    await button("Approve").click();
+    await assertInSight(page.getByText("Approved", { exact: true }), "that it was decided");
+    await assertInSight(nora.getByText("Order filled"), "the news for whoever asked");
+    await shoot(page, "approvals-decided");
+    await theirs.close();
+    await go("Risk");
+    await button("Remove Approval needed above").click();
+    await until(
+      async () => (await page.getByRole("heading", { name: "Account Paper" }).count()) === 0,
+      "the limit is gone",
+    );
+  });
+
+  await step("signing in asks for the code, and the factor can be removed again", async () => {
     await signOut();
     await showPassword();
     await page.waitForURL((url) => url.pathname === "/sign-in/code");
@@ -602,7 +726,7 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("No second factor", { exact: true }), "that it is gone");
   });
 
-  await t.test("signing out ends it, and signing in brings it back", async () => {
+  await step("signing out ends it, and signing in brings it back", async () => {
     await signOut();
     await page.goto(BASE_URL);
     await page.waitForURL((url) => url.pathname === "/sign-in");
@@ -614,7 +738,7 @@ test("the owner's first day", async (t) => {
     );
   });
 
-  await t.test("the page broke no rule of its policy and threw nothing", () => {
+  await step("the page broke no rule of its policy and threw nothing", () => {
     assert.deepEqual(complaints, []);
   });
 });

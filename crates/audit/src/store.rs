@@ -1,7 +1,7 @@
 //! The SQL of `audit_log` and `audit_heads`.
 
 use sqlx::AssertSqlSafe;
-use storage::{Connection, RowExt as _, StorageError, query};
+use storage::{Connection, Places, RowExt as _, StorageError, query};
 use vault::crypto;
 
 use crate::row::{BEFORE_ALL, Hash, Head, Row};
@@ -35,10 +35,10 @@ pub(crate) async fn insert(
         let (rows, later) = left.split_at(AT_ONCE.min(1 << left.len().ilog2()));
         left = later;
         let with_head = together && left.is_empty();
-        let mut sql = insert_sql(rows.len());
+        let mut places = Places::on(connection);
+        let mut sql = format!("{ROWS} {}", places.rows(rows.len(), 11));
         if with_head {
-            let first = rows.len() * 11 + 1;
-            sql += &format!("; {HEAD} (${first}, ${}, ${})", first + 1, first + 2);
+            sql += &format!("; {HEAD} {}", places.rows(1, 3));
         }
         let mut insert = query(AssertSqlSafe(sql));
         for (row, hash) in rows {
@@ -73,21 +73,8 @@ pub(crate) async fn insert(
 }
 
 const HEAD: &str = "INSERT INTO audit_heads (seq, hash, signature) VALUES";
-
-fn insert_sql(rows: usize) -> String {
-    let mut sql = String::with_capacity(120 + rows * 70);
-    sql.push_str(
-        "INSERT INTO audit_log (seq, at, actor_kind, actor_id, act, resource, outcome, address, request_id, \
-         detail, hash) VALUES ",
-    );
-    for row in 0..rows {
-        let values: Vec<String> = (1..=11).map(|column| format!("${}", row * 11 + column)).collect();
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        sql.push_str(&values.join(", "));
-        sql.push(')');
-    }
-    sql
-}
+const ROWS: &str = "INSERT INTO audit_log (seq, at, actor_kind, actor_id, act, resource, outcome, address, request_id, \
+                    detail, hash) VALUES";
 
 /// Numbers of the last row and of the last signed head, as of one moment; 0 when there is none.
 pub(crate) async fn bounds(connection: &mut Connection) -> Result<(i64, i64), StorageError> {

@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Pull the kill switch: nothing new is sent, and what works is canceled
 #[derive(Args)]
 pub(crate) struct Kill {
-    /// What to stop: desk, account/NAME, or account, user, book, strategy with an id, as strategy/momentum
+    /// What to stop: desk, account/NAME, user/NAME, book/ID, strategy/NAME; ids do as well as names
     #[arg(default_value = "desk")]
     scope: String,
     /// Why, for the audit log
@@ -70,24 +70,33 @@ impl Kill {
         Ok(())
     }
 
-    /// What to stop. Only an account's name needs the database.
+    /// What to stop. Only names of accounts and people need the database.
     async fn scope(&self, home: &Home) -> anyhow::Result<Scope> {
         let unknown = match self.scope.parse() {
             Ok(scope) => return Ok(scope),
             Err(unknown) => unknown,
         };
-        let Some(name) = self.scope.strip_prefix("account/") else { return Err(unknown.into()) };
-        let looking = async {
-            let opened = home.visit().await?;
-            let accounts = trading::accounts::list(&opened.db).await?;
-            opened.db.close().await;
-            anyhow::Ok(accounts.into_iter().find(|account| account.name == name))
+        let named = match self.scope.split_once('/') {
+            Some((kind @ ("account" | "user"), name)) => (kind, name),
+            _ => return Err(unknown.into()),
         };
-        let found = tokio::time::timeout(CONFIRMED, looking)
+        let found = tokio::time::timeout(CONFIRMED, look_up(home, named))
             .await
-            .context("the database does not answer; give the account's id, or stop the whole desk")??;
-        found
-            .map(|account| Scope::Account(account.id))
-            .with_context(|| format!("there is no account {name:?}"))
+            .context("the database does not answer; give the id, or stop the whole desk")??;
+        found.with_context(|| format!("there is no {} {:?}", named.0, named.1))
     }
+}
+
+/// The account or the person that has a name.
+async fn look_up(home: &Home, (kind, name): (&str, &str)) -> anyhow::Result<Option<Scope>> {
+    let opened = home.visit().await?;
+    let found = if kind == "account" {
+        let accounts = trading::accounts::list(&opened.db).await?;
+        accounts.into_iter().find(|account| account.name == name).map(|account| Scope::Account(account.id))
+    } else {
+        let identity = opened.identity(home.vault(&opened).await?);
+        identity.user_named(&opened.operator(), name).await?.map(|user| Scope::User(user.id))
+    };
+    opened.db.close().await;
+    Ok(found)
 }

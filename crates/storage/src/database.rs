@@ -160,7 +160,11 @@ pub(crate) async fn connect(
             connection.execute(settings).await?;
         }
         Engine::Postgres => {
-            connection.execute("SET synchronous_commit = on; SET statement_timeout = '10s';").await?;
+            // A process that is paused in the middle of a transaction holds its locks: it loses them before others, who
+            // wait for them, give up.
+            let settings = "SET synchronous_commit = on; SET statement_timeout = '10s'; \
+                            SET idle_in_transaction_session_timeout = '5s';";
+            connection.execute(settings).await?;
         }
     }
     Ok(connection)

@@ -7,11 +7,12 @@
 //!
 //! Reading goes through [`Database::read`], on connections that cannot write.
 //!
-//! The SQL is the same on both engines: `$1` placeholders, TEXT for money, BIGINT for time (`migrations/`). The SQL
+//! The SQL is the same on both engines: `$1` placeholders (and [`Places`] for many rows), TEXT for money, BIGINT for time (`migrations/`). The SQL
 //! itself stands in the `store.rs` of the module that owns the table, never here.
 
 mod database;
 mod error;
+mod places;
 mod reserve;
 mod writer;
 
@@ -20,6 +21,7 @@ pub mod testing;
 
 pub use database::{Connection, Database, Engine, Row};
 pub use error::StorageError;
+pub use places::Places;
 pub use writer::{AuditChain, BoxFuture, Tx};
 
 pub use sqlx::Row as RowExt;

@@ -52,9 +52,14 @@ impl Reserve {
         }
     }
 
+    /// Whether the space was given up.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
+    }
+
     /// Holds space back again, if there is some.
     pub(crate) fn renew(&self) {
-        if self.is_short.load(Ordering::Relaxed) {
+        if self.is_short() {
             self.hold();
         }
     }

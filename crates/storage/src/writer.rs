@@ -4,6 +4,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::AuditEntry;
 use futures_util::FutureExt as _;
@@ -51,6 +52,8 @@ impl Tx {
 const WAITING: usize = 4096;
 /// Jobs that share one commit at most.
 const GROUP: usize = 256;
+/// How often a full disk is looked at again while nothing is to be written.
+const LOOK_FOR_SPACE: Duration = Duration::from_secs(1);
 
 /// A job with the place where its result goes.
 trait Job: Send {
@@ -153,7 +156,7 @@ impl Writer {
     async fn run(mut self, mut jobs: mpsc::Receiver<Option<Box<dyn Job>>>) {
         let mut stop = false;
         while !stop {
-            let Some(Some(first)) = jobs.recv().await else { break };
+            let Some(Some(first)) = self.next(&mut jobs).await else { break };
             let mut group = vec![first];
             while group.len() < GROUP {
                 match jobs.try_recv() {
@@ -179,6 +182,20 @@ impl Writer {
         }
         jobs.close();
         let _ = self.tx.connection.close().await;
+    }
+
+    /// Waits for a job. While the disk is full there may be none, as new orders are refused: so this looks for space.
+    async fn next(
+        &mut self,
+        jobs: &mut mpsc::Receiver<Option<Box<dyn Job>>>,
+    ) -> Option<Option<Box<dyn Job>>> {
+        while let Some(reserve) = self.reserve.as_ref().filter(|reserve| reserve.is_short()) {
+            match tokio::time::timeout(LOOK_FOR_SPACE, jobs.recv()).await {
+                Ok(job) => return job,
+                Err(_) => reserve.renew(),
+            }
+        }
+        jobs.recv().await
     }
 
     /// Runs a group of jobs in one transaction.

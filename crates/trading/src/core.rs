@@ -606,7 +606,12 @@ impl Core {
 
     /// The order as it is after what is drafted so far.
     fn current(&self, step: &Step, id: OrderId) -> Option<Live> {
-        step.draft.get(id).cloned().or_else(|| self.book.get(id).cloned())
+        self.peek(step, id).cloned()
+    }
+
+    /// The same, to look at.
+    fn peek<'a>(&'a self, step: &'a Step, id: OrderId) -> Option<&'a Live> {
+        step.draft.get(id).or_else(|| self.book.get(id))
     }
 
     /// Moves what the draft does to orders and fills into the ledger of limits.

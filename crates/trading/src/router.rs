@@ -61,8 +61,10 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let (answers, answered) = mpsc::channel(BATCH);
-    let router = Router { shared, desk, answers, committed_at: tokio::time::Instant::now() };
+    let router = Router { shared, desk: desk.clone(), answers, committed_at: tokio::time::Instant::now() };
     router.run(inbox, answered, stop).await;
+    // The inbox is gone: who has put something into it waits for nobody.
+    desk.hang_up();
 }
 
 struct Router {

@@ -8,7 +8,7 @@ use domain::{
     from_micros, micros,
 };
 use rustc_hash::FxHashMap;
-use storage::{Connection, Row, RowExt as _, StorageError, Tx, query, query_scalar};
+use storage::{Connection, Places, Row, RowExt as _, StorageError, Tx, query, query_scalar};
 
 use crate::book::{BookChange, BookKey, History, Live, Moved, PastFill};
 
@@ -352,18 +352,20 @@ async fn insert_rows(
     epoch: i64,
 ) -> Result<usize, StorageError> {
     const COLUMNS: usize = 21;
+    let mut places = Places::on(tx.sql());
+    let (owner, rows) = (places.one(), places.rows(orders.len(), COLUMNS));
+    let (leased, lease) = (places.one(), places.one());
     let sql = format!(
         "INSERT INTO orders (account_id, id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
          reserve_price, submitted_by, created_at, updated_at, status, request, origin, book_id, parent_id, leg, replaces, \
          done_by_desk, broker_order_id, strategy, is_open, attempts, filled, filled_notional, fees, version) \
-         SELECT $1, v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, \
+         SELECT {owner}, v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, \
          v.column10, v.column11, v.column11, v.column12, v.column13, v.column14, v.column15, v.column16, v.column17, \
-         v.column18, v.column19, v.column20, v.column21, 1, 0, '0', '0', '0', 0 FROM (VALUES {}) AS v \
-         WHERE EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND router_epoch = $2) \
-         ON CONFLICT (account_id, client_order_id) DO NOTHING",
-        placeholders(orders.len(), COLUMNS, 3)
+         v.column18, v.column19, v.column20, v.column21, 1, 0, '0', '0', '0', 0 FROM (VALUES {rows}) AS v \
+         WHERE EXISTS (SELECT 1 FROM accounts WHERE id = {leased} AND router_epoch = {lease}) \
+         ON CONFLICT (account_id, client_order_id) DO NOTHING"
     );
-    let mut insert = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string()).bind(epoch);
+    let mut insert = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string());
     for (order, reserve_price) in orders {
         let (request, provenance) = (&order.request, &order.provenance);
         insert = insert
@@ -389,6 +391,7 @@ async fn insert_rows(
             .bind(order.broker_order_id.as_deref())
             .bind(request.strategy.as_deref());
     }
+    insert = insert.bind(account.to_string()).bind(epoch);
     let done = insert.execute(tx.sql()).await?;
     Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
 }
@@ -406,16 +409,6 @@ fn at_once<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
         rows = rest;
         Some(piece)
     })
-}
-
-/// `($3, $4), ($5, $6)`: rows of values, numbered from `first`.
-fn placeholders(rows: usize, columns: usize, first: usize) -> String {
-    let row = |row: usize| {
-        let values: Vec<String> =
-            (0..columns).map(|column| format!("${}", first + row * columns + column)).collect();
-        format!("({})", values.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes what one step of a router changes: new orders, events with the orders as they are after them, money that
@@ -474,7 +467,7 @@ pub(crate) async fn journal(
 async fn insert_events(tx: &mut Tx, changes: &[Change], epoch: i64) -> Result<(), StorageError> {
     let sql = format!(
         "INSERT INTO order_events (order_id, seq, at, kind, detail, epoch) VALUES {}",
-        placeholders(changes.len(), 6, 1)
+        Places::on(tx.sql()).rows(changes.len(), 6)
     );
     let mut insert = query(sqlx::AssertSqlSafe(sql));
     for change in changes {
@@ -544,7 +537,7 @@ async fn update(tx: &mut Tx, orders: &[&Order]) -> Result<(), StorageError> {
          version = v.column11, quantity = v.column12, replaced_by = v.column13, reason_code = v.column14, \
          triggered = v.column15, request = COALESCE(v.column16, request) \
          FROM (VALUES {}) AS v WHERE orders.id = v.column1",
-        placeholders(orders.len(), 16, 1)
+        Places::on(tx.sql()).rows(orders.len(), 16)
     );
     let mut update = query(sqlx::AssertSqlSafe(sql));
     for order in orders {

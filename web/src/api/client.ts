@@ -1,5 +1,5 @@
 import createClient from "openapi-fetch";
-import type { Paths } from "./coming";
+import type { paths } from "./schema";
 import type { Problem } from "./types";
 
 /** A refusal by the server, or no answer at all (`status` 0). */
@@ -49,7 +49,7 @@ export function whenSessionEnds(act: () => void): void {
 }
 
 /** Every request of the page goes through here. */
-export const api = createClient<Paths>({
+export const api = createClient<paths>({
   baseUrl: globalThis.location?.origin ?? "",
   credentials: "same-origin",
   fetch: send,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { group, isPositiveDecimal, minus, plus, scale, sign } from "./decimal";
-import { money, price, signedMoney, UNKNOWN } from "./money";
+import { averagePrice, money, price, signedMoney, UNKNOWN } from "./money";
 import { count, percent, quantity } from "./quantity";
+import { sentence } from "./sentence";
 import { age, clock, epochSeconds } from "./time";
 
 describe("decimals", () => {
@@ -65,6 +66,25 @@ describe("money", () => {
   it("never hides digits of a price", () => {
     expect(price("61837.6", "0.01")).toBe("61,837.60");
     expect(price("61837.6312", "0.01")).toBe("61,837.6312");
+  });
+
+  it.each([
+    ["63328.61490079", "63,328.615"],
+    ["0.159941237891", "0.15994124"],
+    ["-3557.04", "\u22123,557.04"],
+    ["123456789", "123,456,789.00"],
+  ])("writes the average price %s with eight digits as %s", (given, text) => {
+    expect(averagePrice(given)).toBe(text);
+  });
+});
+
+describe("sentences", () => {
+  it.each([
+    ["it did not answer in time", "It did not answer in time."],
+    ["Refused: no funds.", "Refused: no funds."],
+    ["", ""],
+  ])("makes %j a sentence", (given, text) => {
+    expect(sentence(given)).toBe(text);
   });
 });
 

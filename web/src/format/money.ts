@@ -26,6 +26,13 @@ export function price(value: string | null | undefined, increment = "0.01"): str
   return group(value, digits, Math.max(digits, 8));
 }
 
+/** A price that was reckoned: to eight digits in all, as more are not known of any price. */
+export function averagePrice(value: string | null | undefined): string {
+  if (value == null) return UNKNOWN;
+  const whole = value.replace(/^-/, "").split(".")[0]?.replace(/^0+/, "").length ?? 0;
+  return group(value, 2, Math.max(2, 8 - whole));
+}
+
 function withCurrency(text: string, currency: string): string {
   const symbol = SYMBOLS[currency];
   if (!symbol) return `${text} ${currency}`;

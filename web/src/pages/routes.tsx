@@ -80,6 +80,12 @@ const books = createRoute({
   component: lazyRouteComponent(() => import("./trading/books"), "Books"),
 });
 
+const account = createRoute({
+  getParentRoute: () => root,
+  path: "/account",
+  component: lazyRouteComponent(() => import("./trading/account"), "Account"),
+});
+
 const risk = createRoute({
   getParentRoute: () => root,
   path: "/risk",
@@ -136,6 +142,7 @@ export const router = createRouter({
     desk,
     orders,
     portfolio,
+    account,
     books,
     risk,
     approvals,

@@ -58,7 +58,15 @@ export function Dialog({
               <Cross />
             </Radix.Close>
           </div>
-          <div className="scroll-fade min-h-0 overflow-y-auto px-5 pb-5">{children}</div>
+          {/* Reached with Tab, so that what is longer than the screen can be read without a mouse. */}
+          <section
+            aria-label="Details"
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
+            tabIndex={0}
+            className="scroll-fade min-h-0 overflow-y-auto px-5 pb-5"
+          >
+            {children}
+          </section>
           {footer && <div className="flex gap-2 border-t border-line px-5 py-4">{footer}</div>}
         </Radix.Content>
       </Radix.Portal>

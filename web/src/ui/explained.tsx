@@ -18,14 +18,13 @@ export function Explained({ title, formula, inputs, values = [], children }: Exp
   if (!formula) return children;
   return (
     <Popover.Root>
-      <Popover.Trigger
-        aria-label={`${title}: how it is computed`}
-        className="relative min-h-6 cursor-help text-left underline decoration-line-strong decoration-dotted underline-offset-4 before:absolute before:-inset-2 before:content-[''] hover:decoration-accent"
-      >
+      <Popover.Trigger className="relative min-h-6 cursor-help text-left underline decoration-line-strong decoration-dotted underline-offset-4 before:absolute before:-inset-2 before:content-[''] hover:decoration-accent">
         {children}
+        <span className="sr-only"> {title}: how it is computed</span>
       </Popover.Trigger>
       <Popover.Portal>
         <Popover.Content
+          aria-label={title}
           sideOffset={6}
           collisionPadding={12}
           className="z-40 w-80 max-w-[calc(100vw-1.5rem)] rounded-lg border border-line bg-panel p-3 text-[0.8125rem] text-ink shadow-xl outline-none"

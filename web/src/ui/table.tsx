@@ -103,7 +103,7 @@ export function Table<Row extends RowData>({
                     aria-sort={
                       sorted === "asc" ? "ascending" : sorted === "desc" ? "descending" : undefined
                     }
-                    className={`sticky top-0 z-10 h-9 border-b border-line bg-panel px-2 text-left text-xs font-medium whitespace-nowrap text-muted ${place(meta)}`}
+                    className={`sticky top-0 z-10 h-9 border-b border-line bg-panel px-2 text-left text-xs font-medium text-muted sm:whitespace-nowrap ${place(meta)}`}
                   >
                     {header.column.getCanSort() ? (
                       <button

@@ -234,6 +234,9 @@ async fn f09_fills_while_the_stream_is_cut_silent_or_broken_are_all_booked() {
                 orders.push(order.id);
             }
             desk.proxy.heal();
+            for id in &orders {
+                desk.until(*id, "it is acknowledged", |order| order.broker_order_id.is_some()).await;
+            }
             // A silence too short to be noticed is made up for by the sweep that is due while orders are open.
             desk.venue.clock.advance(Duration::from_secs(31));
             for id in orders {

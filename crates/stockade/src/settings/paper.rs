@@ -415,7 +415,7 @@ mod tests {
             ("fee_bps = 100000", "fee_bps"),
             ("cash_usd = -1", "cash_usd"),
             ("fees = { minimum = 2, maximum = 1 }", "fees.minimum"),
-            ("latency = { model = \"fixed\", after = 20 }", "after"),
+            ("latency = { model = \"fixed\", after = 20 }", "paper.latency"),
             ("latency = { model = \"fixed\", after = \"20\" }", "not a duration"),
             ("latency = { model = \"fixed\", after = \"-1s\" }", "not a duration"),
             ("latency = { model = \"fixed\", after = \"2 days\" }", "not a duration"),

@@ -9,6 +9,7 @@ mod running;
 mod scenario;
 mod trial;
 
+mod brake;
 mod first_day;
 mod full_disk;
 mod kill;

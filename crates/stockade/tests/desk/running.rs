@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 pub(crate) const PASSWORD: &str = "seven lanterns on a quiet pier";
 /// Nothing that a desk does on this machine takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A home folder, with what is set for every desk on it.
 pub(crate) struct Home {
@@ -127,6 +127,11 @@ impl Running {
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// What it sees as `/`: it may have file systems of its own.
+    pub(crate) fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.child.id().unwrap()))
     }
 
     /// Sends it a signal, as SIGSTOP.

@@ -143,9 +143,10 @@ impl Core {
             .held()
             .map(|live| live.order.id)
             .filter(|id| !self.arriving.contains(id))
-            .filter_map(|id| self.current(step, id))
-            .map(|live| live.order)
+            .filter_map(|id| self.peek(step, id))
+            .map(|live| &live.order)
             .filter(|order| order.status == Status::Held && !order.is_triggered)
+            .cloned()
             .collect();
         for order in kept {
             let main = order.provenance.parent.unwrap_or(order.id);

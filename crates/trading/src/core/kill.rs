@@ -121,7 +121,7 @@ impl Core {
             .map(|live| live.order.id)
             // What is not in the journal yet is canceled once it is.
             .filter(|id| !self.arriving.contains(id))
-            .filter_map(|id| self.current(step, id))
+            .filter_map(|id| self.peek(step, id))
             .filter(|live| {
                 let status = live.order.status;
                 !status.is_terminal() && status != Status::CancelPending && self.is_killed(&live.order)

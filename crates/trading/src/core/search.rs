@@ -8,6 +8,7 @@ use domain::{Order, OrderEvent, OrderId, Status, Timestamp};
 use super::backoff::Backoff;
 use super::budget::Priority;
 use super::{Core, Effect, Input, Step};
+use crate::book::Live;
 use crate::broker::{BrokerOrder, BrokerUnreachable, SubmitFailure};
 
 /// Lookups on separate calls that must agree that the broker has no such order.
@@ -68,7 +69,7 @@ impl Core {
             .unresolved()
             .map(|live| live.order.id)
             .chain(drafted)
-            .filter(|id| self.current(step, *id).is_some_and(|live| live.is_unresolved()))
+            .filter(|id| self.peek(step, *id).is_some_and(Live::is_unresolved))
             .filter(|id| !self.sending.contains(id))
             .collect();
         self.searches.retain(|id, search| search.asking || unresolved.contains(id));
@@ -118,7 +119,7 @@ impl Core {
                     step.now.duration_since(search.since).unsigned_abs() >= self.profile.settle_window;
                 search.misses += u32::from(settled);
                 let given_up = search.misses >= MISSES;
-                let is_unresolved = self.current(step, id).is_some_and(|live| live.is_unresolved());
+                let is_unresolved = self.peek(step, id).is_some_and(Live::is_unresolved);
                 if is_unresolved && given_up {
                     self.searches.remove(&id);
                     self.end_search(step, id);

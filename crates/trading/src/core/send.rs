@@ -11,33 +11,42 @@ impl Core {
     /// Orders that were accepted and not sent: sent now, exits first and then in the order in which they were accepted,
     /// or expired.
     pub(super) fn send_unsent(&mut self, step: &mut Step) {
-        let mut ready: Vec<(Priority, OrderId)> = {
-            let drafted = step.draft.touched().map(|live| live.order.id);
-            let ids: BTreeSet<OrderId> =
-                self.book.unsent().map(|live| live.order.id).chain(drafted).collect();
-            let orders = ids.iter().filter_map(|id| self.current(step, *id)).map(|live| live.order);
-            let due = orders.filter(|order| {
+        let drafted = step.draft.touched().map(|live| live.order.id);
+        let mut waiting: BTreeSet<OrderId> = drafted.collect();
+        // Oldest first, as ids are: whoever is too old comes before all that are not.
+        let old = self.book.unsent().take_while(|live| self.is_old(step, &live.order));
+        waiting.extend(old.map(|live| live.order.id));
+        let room = SENDING.saturating_sub(self.sending.len());
+        let may_send = room > 0 && !self.fenced && self.breaker.lets_orders_pass();
+        if may_send {
+            waiting.extend(self.book.unsent().map(|live| live.order.id));
+        }
+        let mut ready: Vec<(Priority, OrderId)> = waiting
+            .into_iter()
+            .filter_map(|id| self.peek(step, id))
+            .map(|live| &live.order)
+            .filter(|order| {
                 order.status == Status::Accepted
                     && order.provenance.replaces.is_none()
                     && self.retries.get(&order.id).is_none_or(|retry| retry.is_due(step.now))
-            });
-            due.map(|order| (self.priority(&order), order.id)).collect()
-        };
+            })
+            .map(|order| (self.priority(order), order.id))
+            .collect();
         ready.sort_unstable();
         for (priority, id) in ready {
-            let Some(order) = self.current(step, id).map(|live| live.order) else { continue };
-            if self.is_too_old(step, &order) {
+            let Some(order) = self.peek(step, id).map(|live| &live.order) else { continue };
+            let attempt = order.attempts + 1;
+            if self.is_too_old(step, order) {
                 let limit = self.config.limits.max_unsent_age.as_secs();
                 let reason = format!("it could not be sent within {limit} s, and was not");
                 self.fold_event(step, id, OrderEvent::Expired { reason });
                 continue;
             }
-            let may = self.sending.len() < SENDING && !self.fenced && self.breaker.lets_orders_pass();
-            if !may || !self.budget.take(priority, step.now) {
+            if !may_send || self.sending.len() >= SENDING || !self.budget.take(priority, step.now) {
                 // Those that are too old are still to be found.
                 continue;
             }
-            self.fold_event(step, id, OrderEvent::Submitting { attempt: order.attempts + 1 });
+            self.fold_event(step, id, OrderEvent::Submitting { attempt });
             if let Some(live) = step.draft.get(id)
                 && live.order.status == Status::Submitting
             {
@@ -59,10 +68,11 @@ impl Core {
 
     /// Whether its price may be of another time by now. An exit of a group protects a position: it never is.
     fn is_too_old(&self, step: &Step, order: &Order) -> bool {
-        let age = step.now.duration_since(order.created_at).unsigned_abs();
-        order.provenance.leg.is_none()
-            && order.provenance.done_by_desk.is_empty()
-            && age > self.config.limits.max_unsent_age
+        order.provenance.leg.is_none() && order.provenance.done_by_desk.is_empty() && self.is_old(step, order)
+    }
+
+    fn is_old(&self, step: &Step, order: &Order) -> bool {
+        step.now.duration_since(order.created_at).unsigned_abs() > self.config.limits.max_unsent_age
     }
 
     /// Asks the broker to cancel what somebody wants canceled and the broker is known to have.
@@ -70,15 +80,18 @@ impl Core {
         let drafted = step.draft.touched().map(|live| live.order.id);
         let ids: BTreeSet<OrderId> = self.book.cancels().map(|live| live.order.id).chain(drafted).collect();
         for id in ids {
-            let Some(order) = self.current(step, id).map(|live| live.order) else { continue };
+            let Some(order) = self.peek(step, id).map(|live| &live.order) else { continue };
             let is_due = self.cancel_waits.get(&id).is_none_or(|wait| wait.is_due(step.now));
             if order.status != Status::CancelPending
                 || order.broker_order_id.is_none()
                 || self.canceling.contains(&id)
                 || !is_due
                 || self.fenced
-                || !self.budget.take(Priority::Cancel, step.now)
             {
+                continue;
+            }
+            let order = order.clone();
+            if !self.budget.take(Priority::Cancel, step.now) {
                 continue;
             }
             self.canceling.insert(id);

@@ -79,7 +79,8 @@ impl Desk {
         self.core().account.clone()
     }
 
-    /// Hands a command to the router and waits for what becomes of it; `None` when the desk is shutting down.
+    /// Hands a command to the router and waits for what becomes of it; `None` when the desk is shutting down, or another one has
+    /// taken the account over.
     pub(crate) async fn ask(&self, command: impl FnOnce(Ticket) -> Command) -> Option<Reply> {
         let (caller, answer) = oneshot::channel();
         let ticket = {
@@ -102,6 +103,11 @@ impl Desk {
         if let Some(caller) = caller {
             let _ = caller.send(reply);
         }
+    }
+
+    /// Nobody answers any more: whoever still waits is told so.
+    pub(crate) fn hang_up(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).callers.clear();
     }
 
     /// Makes an order durable, together with those that come in at the same time.

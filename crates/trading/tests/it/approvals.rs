@@ -146,9 +146,9 @@ async fn what_was_agreed_to_is_done_after_a_restart() {
         let desk = Desk::open(&database).await;
         let (one, other) = careful(&desk).await;
         let id = ask(&desk, &one, "a").await;
+        desk.introduce(&one);
         desk.agreed_and_stopped(id, &other).await;
         let desk = desk.restart(&database).await;
-        desk.introduce(&one);
         let order = desk
             .wait(async || {
                 let found = desk.gateway.approval(&one, id).await.unwrap().unwrap();

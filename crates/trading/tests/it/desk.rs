@@ -139,7 +139,7 @@ impl Desk {
     pub(crate) async fn open(database: &TestDatabase) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let file = folder.path().join("paper.db");
-        Self::start(database, file, Some(folder), None, Setting::default()).await
+        Self::start(database, file, Some(folder), None, Arc::default(), Setting::default()).await
     }
 
     /// The same at a broker that would take an order twice.
@@ -151,7 +151,7 @@ impl Desk {
     pub(crate) async fn open_with(database: &TestDatabase, setting: Setting) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let file = folder.path().join("paper.db");
-        Self::start(database, file, Some(folder), None, setting).await
+        Self::start(database, file, Some(folder), None, Arc::default(), setting).await
     }
 
     /// The same desk after a stop: new tasks, the same databases.
@@ -160,14 +160,16 @@ impl Desk {
         self.db.close().await;
         self.venue.close().await;
         let (file, folder) = (self.venue_file.clone(), self._venue_folder.clone());
-        Self::start(database, file, folder, Some(self.account.clone()), self.setting).await
+        let (account, people) = (Some(self.account.clone()), self.people.clone());
+        Self::start(database, file, folder, account, people, self.setting).await
     }
 
     /// A second desk on the same databases, while this one runs.
     pub(crate) async fn second(&self, database: &TestDatabase) -> Self {
         let folder = self._venue_folder.clone();
         let account = Some(self.account.clone());
-        Self::start(database, self.venue_file.clone(), folder, account, self.setting).await
+        let people = self.people.clone();
+        Self::start(database, self.venue_file.clone(), folder, account, people, self.setting).await
     }
 
     async fn start(
@@ -175,6 +177,7 @@ impl Desk {
         venue_file: PathBuf,
         folder: Option<Arc<tempfile::TempDir>>,
         account: Option<Account>,
+        people: Arc<Known>,
         setting: Setting,
     ) -> Self {
         let clock = Arc::new(MovableClock { begun: std::time::Instant::now(), ahead: Mutex::default() });
@@ -202,7 +205,6 @@ impl Desk {
                 account
             }
         };
-        let people = Arc::new(Known::default());
         let broker = Arc::new(Faulty::new(venue.broker(account.id), setting.takes_doubles));
         let parts = Parts {
             db: db.clone(),
@@ -445,7 +447,16 @@ impl Desk {
 
     /// Shows a market with room for everybody.
     pub(crate) fn deep_market(&self) {
-        self.feed.lock().unwrap().put_quote(quote(self.clock.now(), "100000")).unwrap();
+        self.show("100000");
+    }
+
+    /// Shows the market of the start once more, as it is now.
+    pub(crate) fn same_market(&self) {
+        self.show("5");
+    }
+
+    fn show(&self, size: &str) {
+        self.feed.lock().unwrap().put_quote(quote(self.clock.now(), size)).unwrap();
         assert!(self.market.quote(&symbol()).is_some());
     }
 

@@ -302,7 +302,7 @@ async fn an_order_accepted_just_before_a_stop_is_sent_after_it() {
         let order = desk.submit(market("a", "1")).await.unwrap().order;
         let desk = desk.restart(&database).await;
         desk.until(order.id, |order| order.status == Status::Filled).await;
-        assert_eq!(desk.sent(), [order.id]);
+        assert_eq!(desk.sent().iter().filter(|sent| **sent == order.id).count(), 1);
         desk.agrees_with_the_venue().await;
     }
 }

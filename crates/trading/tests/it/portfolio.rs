@@ -83,6 +83,7 @@ async fn a_portfolio_tells_value_profit_and_returns() {
     for database in databases().await {
         let desk = Desk::open(&database).await;
         desk.until_recorded(MINUTE, 1).await;
+        desk.same_market();
         let order = desk.submit(market("a", "2")).await.unwrap().order;
         desk.until(order.id, |order| order.status == Status::Filled).await;
         desk.clock.advance(MINUTE);

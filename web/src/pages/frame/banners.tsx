@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { AccountSummary } from "../../api/types";
+import { sentence } from "../../format/sentence";
 import { dateTime } from "../../format/time";
 import { account as accountOf, unknown } from "../../live/desk";
 import { useResource } from "../../live/resource";
@@ -46,7 +47,9 @@ export function AccountBanners({ account }: { account: AccountSummary }) {
       {state?.state === "blind" && (
         <Banner tone="bad" title={`BLIND: the desk cannot see ${account.name} at the broker.`}>
           No orders have been taken since {dateTime(state.blind_since_at)}; cancels still work.{" "}
-          {state.blind_reason ?? "The reason is not known yet."}
+          {state.blind_reason === null
+            ? "The reason is not known yet."
+            : sentence(state.blind_reason)}
         </Banner>
       )}
       {state?.sparing_since_at && (

@@ -9,6 +9,7 @@ import { Select } from "../../ui/controls";
 import {
   Books,
   Candles,
+  ChevronRight,
   Gauge,
   Growth,
   Handshake,
@@ -36,6 +37,7 @@ const TITLES: Record<string, string> = {
   "/": "Desk",
   "/orders": "Orders",
   "/portfolio": "Portfolio",
+  "/account": "Account",
   "/books": "Books",
   "/risk": "Risk",
   "/approvals": "Approvals",
@@ -62,32 +64,35 @@ export function Frame() {
       >
         Skip to the page
       </a>
-      <header className="sticky top-0 z-30 border-b border-line bg-panel">
-        <div className="flex flex-wrap items-center gap-x-4 px-3 sm:px-4">
-          <Link
-            to="/"
-            className="flex min-h-13 items-center gap-2 text-[0.9375rem] font-semibold tracking-tight"
-          >
-            <Mark />
-            <span className="max-sm:sr-only">Stockade</span>
-          </Link>
-          {account && <ModeBadge mode={account.mode} />}
-          <Navigation className="max-md:hidden" />
-          <div className="ml-auto flex items-center gap-1">
-            <KillButton />
-            <ThemeButton />
-            <PersonMenu />
+      {/* What nobody may overlook stays in sight with the header, where the screen has room for both. */}
+      <div className="max-md:contents md:sticky md:top-0 md:z-30">
+        <header className="border-b border-line bg-panel max-md:sticky max-md:top-0 max-md:z-30">
+          <div className="flex flex-wrap items-center gap-x-4 px-3 sm:px-4">
+            <Link
+              to="/"
+              className="flex min-h-13 items-center gap-2 text-[0.9375rem] font-semibold tracking-tight"
+            >
+              <Mark />
+              <span className="max-sm:sr-only">Stockade</span>
+            </Link>
+            {account && <ModeBadge mode={account.mode} />}
+            <Navigation className="max-md:hidden" />
+            <div className="ml-auto flex items-center gap-1">
+              <KillButton />
+              <ThemeButton />
+              <PersonMenu />
+            </div>
+            <div className="-mx-3 flex min-h-8 w-[calc(100%+1.5rem)] min-w-0 items-center gap-x-5 border-t border-line/60 px-3 text-xs sm:-mx-4 sm:w-[calc(100%+2rem)] sm:px-4">
+              {mayMarket && <FeedState />}
+              <ConnectionState />
+              <AccountChoice />
+            </div>
           </div>
-          <div className="-mx-3 flex min-h-8 w-[calc(100%+1.5rem)] min-w-0 items-center gap-x-5 border-t border-line/60 px-3 text-xs sm:-mx-4 sm:w-[calc(100%+2rem)] sm:px-4">
-            {mayMarket && <FeedState />}
-            <ConnectionState />
-            <AccountChoice />
-          </div>
-        </div>
-      </header>
-      {mayOrders && <KillBanners />}
-      {account && <AccountBanners account={account} />}
-      {mayOrders && <UnknownBanner />}
+        </header>
+        {mayOrders && <KillBanners />}
+        {account && <AccountBanners account={account} />}
+        {mayOrders && <UnknownBanner />}
+      </div>
       <Ended />
       <main
         id="main"
@@ -206,22 +211,34 @@ function AccountChoice() {
   const account = useAccount();
   const choose = useChooseAccount();
   if (!account) return null;
-  if (accounts.length === 1)
-    return <span className="ml-auto max-w-40 truncate text-muted">{account.name}</span>;
   return (
-    <Select
-      bare
-      label="Account"
-      className="ml-auto max-w-48 max-xl:my-1"
-      value={account.id}
-      onChange={(event) => choose(event.target.value)}
-    >
-      {accounts.map((one) => (
-        <option key={one.id} value={one.id}>
-          {one.name}
-        </option>
-      ))}
-    </Select>
+    <span className="ml-auto flex min-w-0 items-center gap-2">
+      {accounts.length > 1 && (
+        <Select
+          bare
+          label="Account"
+          className="max-w-48 max-xl:my-1"
+          value={account.id}
+          onChange={(event) => choose(event.target.value)}
+        >
+          {accounts.map((one) => (
+            <option key={one.id} value={one.id}>
+              {one.name}
+            </option>
+          ))}
+        </Select>
+      )}
+      <Link
+        to="/account"
+        className="relative flex min-h-8 min-w-0 items-center gap-1 text-muted before:absolute before:-inset-x-2 before:-inset-y-1.5 before:content-[''] hover:text-ink"
+      >
+        <span className="truncate">
+          <span className="sr-only">Account </span>
+          {accounts.length > 1 ? "Details" : account.name}
+        </span>
+        <ChevronRight className="size-3" />
+      </Link>
+    </span>
   );
 }
 

@@ -3,7 +3,8 @@ import { useState } from "react";
 import { answer, api, idempotencyKey, problemOf } from "../../api/client";
 import type { Access, Role, User } from "../../api/types";
 import { dateTime } from "../../format/time";
-import { Button, Select } from "../../ui/controls";
+import { isStepUpNeeded, withStepUp } from "../../live/step-up";
+import { Button, CheckBox, Select } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Refusal } from "../refusal";
 import { useMay, useSession } from "../session";
@@ -44,13 +45,26 @@ export function EditUser({ user, returnTo, onClose }: EditUserProps) {
     },
     onSuccess: refresh,
   });
+  const live = useMutation({
+    mutationFn: ({ account_id, on }: { account_id: string; on: boolean }) => {
+      const params = { path: { ...path, account_id }, header: header() };
+      return withStepUp(() =>
+        on
+          ? answer(api.PUT("/api/v1/users/{id}/grants/{account_id}/live", { params }))
+          : answer(api.DELETE("/api/v1/users/{id}/grants/{account_id}/live", { params })),
+      );
+    },
+    onSuccess: refresh,
+  });
   const invite = useMutation({
     mutationFn: () =>
       answer(api.POST("/api/v1/users/{id}/invite", { params: { path, header: header() } })),
     onSuccess: refresh,
   });
 
-  const problem = [change, grant, invite].map((one) => one.error).find(Boolean);
+  const problem = [change, grant, live, invite]
+    .map((one) => one.error)
+    .find((error) => error && !isStepUpNeeded(error));
   const rolesChanged = [...roles].sort().join() !== [...user.roles].sort().join();
   const disabled = user.status === "disabled";
 
@@ -81,8 +95,9 @@ export function EditUser({ user, returnTo, onClose }: EditUserProps) {
         <div className="flex flex-col gap-4">
           <Grants
             user={user}
-            disabled={!may.grants || grant.isPending}
+            disabled={!may.grants || grant.isPending || live.isPending}
             onChange={(account_id, access) => grant.mutate({ account_id, access })}
+            onLive={(account_id, on) => live.mutate({ account_id, on })}
           />
           {may.manage && !self && (
             <div className="flex flex-wrap gap-2">
@@ -114,16 +129,15 @@ export function EditUser({ user, returnTo, onClose }: EditUserProps) {
 
 const ACCESS: Access[] = ["view", "trade", "manage"];
 
-/** Access to each account that the one who edits can see. */
-function Grants({
-  user,
-  disabled,
-  onChange,
-}: {
+interface GrantsProps {
   user: User;
   disabled: boolean;
   onChange(accountId: string, access: Access | ""): void;
-}) {
+  onLive(accountId: string, on: boolean): void;
+}
+
+/** Access to each account that the one who edits can see, and whether it goes as far as real money. */
+export function Grants({ user, disabled, onChange, onLive }: GrantsProps) {
   const { accounts } = useSession();
   const names = new Map([
     ...user.grants.map((one) => [one.account_id, one.account_name] as const),
@@ -132,19 +146,34 @@ function Grants({
   return (
     <fieldset disabled={disabled} className="flex flex-col gap-2">
       <legend className="mb-1 text-xs text-muted">Accounts</legend>
-      {[...names].map(([id, name]) => (
-        <Select
-          key={id}
-          label={name}
-          value={user.grants.find((one) => one.account_id === id)?.access ?? ""}
-          onChange={(event) => onChange(id, event.target.value as Access | "")}
-        >
-          <option value="">No access</option>
-          {ACCESS.map((access) => (
-            <option key={access}>{access}</option>
-          ))}
-        </Select>
-      ))}
+      {[...names].map(([id, name]) => {
+        const grant = user.grants.find((one) => one.account_id === id);
+        const real = accounts.some((one) => one.id === id && one.mode === "live");
+        return (
+          <div key={id}>
+            <Select
+              label={name}
+              value={grant?.access ?? ""}
+              onChange={(event) => onChange(id, event.target.value as Access | "")}
+            >
+              <option value="">No access</option>
+              {ACCESS.map((access) => (
+                <option key={access}>{access}</option>
+              ))}
+            </Select>
+            {grant && (real || grant.live) && (
+              <CheckBox
+                checked={grant.live}
+                disabled={grant.access === "view" && !grant.live}
+                onChange={(on) => onLive(id, on)}
+                hint="Asks for your second factor."
+              >
+                Also with real money
+              </CheckBox>
+            )}
+          </div>
+        );
+      })}
       {names.size === 0 && <p className="text-muted">There are no accounts to grant.</p>}
     </fieldset>
   );

@@ -1,7 +1,9 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { Approval } from "../../api/types";
+import { sentence } from "../../format/sentence";
 import { age } from "../../format/time";
 import { approvals } from "../../live/desk";
 import { useResource } from "../../live/resource";
@@ -186,7 +188,17 @@ function Decided({ approval }: { approval: Approval }) {
           {approval.decided_by && `, decided by ${approval.decided_by.name}`}
           {approval.note && `: ${approval.note}`}
         </p>
-        {approval.result && <p className="text-xs">{approval.result}</p>}
+        {approval.order_id ? (
+          <Link
+            to="/orders"
+            search={{ order: approval.order_id }}
+            className="text-xs text-accent underline-offset-2 hover:underline"
+          >
+            See the order
+          </Link>
+        ) : (
+          approval.result && <p className="text-xs">{sentence(approval.result)}</p>
+        )}
       </div>
       <p className="text-right text-xs text-muted">
         <Tag tone={tone}>{word}</Tag>

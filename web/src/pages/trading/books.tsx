@@ -3,7 +3,7 @@ import { useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { AccountSummary, Book } from "../../api/types";
 import { sign } from "../../format/decimal";
-import { money, price } from "../../format/money";
+import { averagePrice, money } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { Button } from "../../ui/controls";
 import { Plus } from "../../ui/icons";
@@ -12,6 +12,7 @@ import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { useAccount, useMay } from "../session";
 import { useBooks } from "./books-query";
+import { CostMethodOf } from "./cost-method";
 import { OpenBook } from "./open-book";
 import { Pnl } from "./pnl";
 import { Reckoned } from "./reckoned";
@@ -105,9 +106,7 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
         <span className="flex flex-wrap items-center gap-2">
           {book.name} <Tag>{KINDS[book.kind]}</Tag>
           {book.owner && <span className="font-normal text-muted">{book.owner.name}</span>}
-          <span className="font-normal text-muted">
-            {book.cost_method === "fifo" ? "first in, first out" : "average cost"}
-          </span>
+          <CostMethodOf account={account} book={book} may={may} />
         </span>
       }
       aside={may && book.id !== null && <CloseBook account={account} book={book} id={book.id} />}
@@ -153,7 +152,7 @@ function columns(currency: string): Column<Book["positions"][number]>[] {
       header: "Average price",
       numeric: true,
       wide: true,
-      cell: (p) => <Reckoned of="average_price">{price(p.average_price)}</Reckoned>,
+      cell: (p) => <Reckoned of="average_price">{averagePrice(p.average_price)}</Reckoned>,
     },
     { id: "value", header: "Value", numeric: true, cell: (p) => money(p.market_value, currency) },
     {

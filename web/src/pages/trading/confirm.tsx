@@ -64,18 +64,7 @@ export default function Confirm({ ticket, account, onSend, onBack, returnTo }: C
         }}
       >
         <MoneyOf mode={preview.mode} account={account} />
-
-        <Estimate request={request} preview={preview} currency={account.currency} />
-        <ByDesk things={preview.done_by_desk} />
-
-        <h3 className="mt-4 mb-1 text-xs font-semibold text-muted">Checks</h3>
-        <ul className="divide-y divide-line rounded-md border border-line">
-          {inOrder(preview.checks).map((check) => (
-            <CheckRow key={check.rule} check={check} />
-          ))}
-        </ul>
-
-        <div className="mt-3 flex flex-col gap-3 empty:hidden">
+        <div className="mb-3 flex flex-col gap-3 empty:hidden">
           {!preview.ok && (
             <Notice tone="bad" title="This order would be refused">
               {preview.refused ?? "Change it so that every check holds."}
@@ -94,6 +83,15 @@ export default function Confirm({ ticket, account, onSend, onBack, returnTo }: C
             </Notice>
           )}
         </div>
+        <Estimate request={request} preview={preview} currency={account.currency} />
+        <ByDesk things={preview.done_by_desk} />
+
+        <h3 className="mt-4 mb-1 text-xs font-semibold text-muted">Checks</h3>
+        <ul className="divide-y divide-line rounded-md border border-line">
+          {inOrder(preview.checks).map((check) => (
+            <CheckRow key={check.rule} check={check} />
+          ))}
+        </ul>
       </form>
     </Dialog>
   );
@@ -123,10 +121,9 @@ function MoneyOf({ mode, account }: { mode: Mode; account: AccountSummary }) {
 function ByDesk({ things }: { things: readonly string[] }) {
   if (things.length === 0) return null;
   return (
-    <p className="mt-2 flex flex-wrap items-center gap-1.5 text-xs text-muted">
-      <Tag tone="warn">by the desk</Tag>
-      {things.map((one) => ruleTitle(one)).join(", ")}: the broker cannot. It is done as long as the
-      desk runs.
+    <p className="mt-2 text-xs text-muted">
+      <Tag tone="warn">by the desk</Tag> {things.map((one) => ruleTitle(one)).join(", ")}: the
+      broker cannot. It is done as long as the desk runs.
     </p>
   );
 }
@@ -181,6 +178,19 @@ function inOrder(checks: readonly Check[]): readonly Check[] {
   return [...checks].sort((a, b) => Number(a.ok) - Number(b.ok));
 }
 
+/** What was asked, for rules whose titles say what went wrong. */
+const ASKED: Record<string, string> = {
+  symbol_unknown: "Symbol",
+  symbol_not_allowed: "Symbols allowed",
+  symbol_denied: "Symbols denied",
+  no_quote: "Age of the quote",
+  leg_side: "Side of the exit",
+  stop_price_side: "Side of the stop",
+  quantity_too_small: "Smallest quantity",
+  quantity_too_large: "Largest quantity",
+  price_off_tick: "Price step",
+};
+
 function CheckRow({ check }: { check: Check }) {
   return (
     <li className="flex items-start gap-2.5 px-3 py-2">
@@ -189,7 +199,7 @@ function CheckRow({ check }: { check: Check }) {
       </span>
       <div className="min-w-0 flex-1">
         <p className="font-medium">
-          {check.title}
+          {check.ok ? (ASKED[check.rule] ?? check.title) : check.title}
           <span className="sr-only">{check.ok ? ": holds" : ": fails"}</span>
         </p>
         <p className="text-xs text-muted">{check.detail}</p>

@@ -6,13 +6,13 @@ import { dateTime } from "../../format/time";
 import { kills } from "../../live/desk";
 import { useResource } from "../../live/resource";
 import { isStepUpNeeded, withStepUp } from "../../live/step-up";
-import { Button, CheckBox, Field, Select } from "../../ui/controls";
+import { Button, CheckBox, Field } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Stop } from "../../ui/icons";
 import { Banner } from "../frame/banners";
 import { Refusal } from "../refusal";
 import { useAccount, useMay, useSession } from "../session";
-import { useScopes } from "./scopes";
+import { isScope, ScopeSelect, useScopes } from "./scopes";
 
 /** What stops the account: switches of the desk, of itself, or of whoever looks. */
 function useStopping(account: AccountSummary | undefined): readonly KillSwitch[] {
@@ -80,7 +80,7 @@ function Pull({ returnTo, onClose }: { returnTo(): HTMLElement | null; onClose()
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!pull.isPending) pull.mutate();
+    if (isScope(scope) && !pull.isPending) pull.mutate();
   };
   return (
     <Dialog
@@ -99,7 +99,7 @@ function Pull({ returnTo, onClose }: { returnTo(): HTMLElement | null; onClose()
             form={form}
             look="sell"
             className="flex-[2]"
-            disabled={pull.isPending}
+            disabled={pull.isPending || !isScope(scope)}
           >
             <Stop />
             {pull.isPending ? "Stopping…" : drill ? "Start the drill" : "Stop trading now"}
@@ -108,17 +108,7 @@ function Pull({ returnTo, onClose }: { returnTo(): HTMLElement | null; onClose()
       }
     >
       <form id={form} onSubmit={submit} noValidate className="flex flex-col gap-3">
-        <Select
-          label="What to stop"
-          value={scope}
-          onChange={(event) => setScope(event.target.value)}
-        >
-          {scopes.map((one) => (
-            <option key={one.scope} value={one.scope}>
-              {one.text}
-            </option>
-          ))}
-        </Select>
+        <ScopeSelect label="What to stop" value={scope} scopes={scopes} onChange={setScope} />
         <Field
           label="Reason"
           name="reason"
@@ -200,14 +190,19 @@ function Engaged({ kill }: { kill: KillSwitch }) {
         }
       >
         {kill.reason}, by {kill.engaged_by.name} at {dateTime(kill.engaged_at)}. No new orders are
-        taken, open ones are canceled{kill.flatten ? ", positions are closed" : ""}.
+        taken, open ones are cancelled{kill.flatten ? ", positions are closed" : ""}.
         {kill.drill_result &&
           ` Measured: the last order was taken ${kill.drill_result.last_accepted_ms} ms after the call, all ${kill.drill_result.cancels} cancels were sent after ${kill.drill_result.cancels_sent_ms} ms.`}
         {!kill.in_database && " It is not in the database yet; the desk keeps trying."}
       </Banner>
       {refused && (
-        <div className="p-3">
-          <Refusal problem={refused} title="The switch was not released" />
+        <div className="flex flex-col items-end gap-1 bg-ground p-3">
+          <div className="w-full">
+            <Refusal problem={refused} title="The switch was not released" />
+          </div>
+          <Button small look="quiet" onClick={() => rearm.reset()}>
+            Close this
+          </Button>
         </div>
       )}
     </>

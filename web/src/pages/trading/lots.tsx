@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { answer, api, problemOf } from "../../api/client";
 import type { AccountSummary, Lot, Position } from "../../api/types";
-import { money, price } from "../../format/money";
+import { averagePrice, money, price } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { DateTime } from "../../ui/date-time";
 import { Dialog } from "../../ui/dialog";
@@ -9,6 +9,7 @@ import { Fact } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { Pnl } from "./pnl";
+import { Reckoned } from "./reckoned";
 
 interface LotsProps {
   account: AccountSummary;
@@ -53,9 +54,13 @@ export function Lots({ account, position, returnTo, onClose }: LotsProps) {
       <dl className="mb-3 grid gap-x-8 sm:grid-cols-2">
         <Fact name="Held">{quantity(position.quantity)}</Fact>
         <Fact name="Paid for it">{money(position.cost_basis, currency)}</Fact>
-        <Fact name="Average price">{price(position.average_price)}</Fact>
+        <Fact name="Average price">
+          <Reckoned of="average_price">{averagePrice(position.average_price)}</Reckoned>
+        </Fact>
         <Fact name="Unrealised">
-          <Pnl amount={position.unrealised_pnl} currency={currency} />
+          <Reckoned of="unrealised">
+            <Pnl amount={position.unrealised_pnl} currency={currency} />
+          </Reckoned>
         </Fact>
       </dl>
       {lots.error ? (

@@ -9,8 +9,8 @@ import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
 import { AmendButton, CancelAll, CancelButton } from "./order-acts";
-import { OrderCell } from "./order-cells";
-import { priceWords, StatusTag, untilWords } from "./words";
+import { OrderCell, PriceCell } from "./order-cells";
+import { StatusTag } from "./words";
 
 /** The orders that can still fill, live, legs below their parents, each with a way to change and to cancel it. */
 export function OpenOrders({ account }: { account: AccountSummary }) {
@@ -73,13 +73,7 @@ function openColumns(
       numeric: true,
       cell: ({ order }) => `${quantity(order.filled_quantity)} / ${quantity(order.quantity)}`,
     },
-    { id: "price", header: "Price", numeric: true, cell: ({ order }) => priceWords(order) },
-    {
-      id: "until",
-      header: "Until",
-      cell: ({ order }) => untilWords(order.time_in_force),
-      wide: true,
-    },
+    { id: "price", header: "Price", numeric: true, cell: ({ order }) => <PriceCell of={order} /> },
     {
       id: "status",
       header: "Status",
@@ -90,7 +84,7 @@ function openColumns(
   if (mayCancel)
     columns.push({
       id: "acts",
-      header: mayAmend ? "Change, cancel" : "Cancel",
+      header: mayAmend ? "Change" : "Cancel",
       numeric: true,
       cell: ({ order }) => (
         <span className="inline-flex gap-1.5 max-sm:flex-col">

@@ -1,13 +1,16 @@
+import type { Order } from "../../api/types";
 import type { Placed } from "../../live/orders";
 import { Tag } from "../../ui/surface";
-import { LEGS, SideAndSymbol } from "./words";
+import { LEGS, priceWords, SideAndSymbol, untilWords } from "./words";
 
 /** Side and symbol of an order, a leg set in below its parent, with what sets it apart. */
 export function OrderCell({ placed: { order, depth } }: { placed: Placed }) {
   return (
-    <span className={`flex flex-wrap items-center gap-x-2 gap-y-0.5 ${depth === 1 ? "pl-4" : ""}`}>
+    <span
+      className={`relative flex flex-wrap items-center gap-x-2 gap-y-0.5 ${depth === 1 ? "pl-4" : ""}`}
+    >
       {depth === 1 && (
-        <span aria-hidden="true" className="-ml-3 text-muted">
+        <span aria-hidden="true" className="absolute top-0 left-0 text-muted">
           └
         </span>
       )}
@@ -20,6 +23,20 @@ export function OrderCell({ placed: { order, depth } }: { placed: Placed }) {
           <Tag tone="warn">by the desk</Tag>
         </span>
       )}
+    </span>
+  );
+}
+
+/** The prices of an order one under the other, and how long it waits. */
+export function PriceCell({ of }: { of: Order }) {
+  return (
+    <span className="flex flex-col items-end whitespace-nowrap">
+      {priceWords(of)
+        .split(", ")
+        .map((part) => (
+          <span key={part}>{part}</span>
+        ))}
+      <span className="text-2xs text-muted">{untilWords(of.time_in_force)}</span>
     </span>
   );
 }

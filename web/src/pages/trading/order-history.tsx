@@ -2,7 +2,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useMemo, useRef } from "react";
 import { answer, api } from "../../api/client";
 import type { AccountSummary, Order } from "../../api/types";
-import { money, price } from "../../format/money";
+import { averagePrice, money } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { type Placed, withLegs } from "../../live/orders";
 import { DateTime } from "../../ui/date-time";
@@ -108,7 +108,7 @@ function historyColumns(open: (id: string, from: HTMLElement) => void): Column<P
       header: "Average fill",
       numeric: true,
       wide: true,
-      cell: ({ order }) => price(order.average_fill_price),
+      cell: ({ order }) => averagePrice(order.average_fill_price),
     },
     {
       id: "fees",

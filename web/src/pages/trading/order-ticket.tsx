@@ -1,16 +1,17 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, lazy, Suspense, useMemo, useRef, useState } from "react";
 import { answer, api } from "../../api/client";
 import type { AccountSummary, MarketSymbol, Order, Problem } from "../../api/types";
-import { orders } from "../../live/desk";
+import { sentence } from "../../format/sentence";
+import { approvals, orders } from "../../live/desk";
 import { useResource } from "../../live/resource";
 import { useStore } from "../../live/store";
 import { Button } from "../../ui/controls";
 import { Notice, Panel } from "../../ui/surface";
 import { ModeBadge } from "../frame/mode";
 import { Refusal } from "../refusal";
-import { useMay } from "../session";
+import { useAccountIds, useMay } from "../session";
 import {
   type Draft,
   EMPTY,
@@ -155,13 +156,37 @@ function Sent({ order }: { order: Order }) {
   return (
     <Notice tone={tone} title={`Order ${statusWord(now.status).toLowerCase()}`}>
       <p>{orderLine(now)}</p>
-      {now.reason && <p className="mt-1 text-xs">{now.reason}</p>}
+      {now.reason && <p className="mt-1 text-xs">{sentence(now.reason)}</p>}
     </Notice>
   );
 }
 
-/** The order is kept until somebody else agrees to it. */
+/** The order that came of a request, as it goes on. */
+function Agreed({ id }: { id: string }) {
+  const order = useQuery({
+    queryKey: ["orders", "one", id],
+    queryFn: () => answer(api.GET("/api/v1/orders/{id}", { params: { path: { id } } })),
+  }).data;
+  return order ? <Sent order={order} /> : null;
+}
+
+/** The order is kept until somebody else agrees to it; then it goes on as any other. */
 function Waiting({ problem }: { problem: Problem }) {
+  const { state } = useResource(approvals(useAccountIds()));
+  // The desk names what it opened.
+  const approval = state?.find((one) => one.id === problem.value);
+  if (approval?.order_id) return <Agreed id={approval.order_id} />;
+  if (approval && approval.status !== "waiting")
+    return (
+      <Notice
+        tone={approval.status === "approved" ? "warn" : "bad"}
+        title={`The request was ${approval.status}`}
+      >
+        {approval.decided_by && <p>By {approval.decided_by.name}.</p>}
+        {approval.note && <p>{sentence(approval.note)}</p>}
+        {approval.result && <p>{sentence(approval.result)}</p>}
+      </Notice>
+    );
   return (
     <Notice tone="warn" title="A second person has to agree">
       <p>{problem.detail}</p>

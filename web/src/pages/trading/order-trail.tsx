@@ -2,8 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { answer, api } from "../../api/client";
 import type { Order, OrderEvent, Problem } from "../../api/types";
-import { money, price } from "../../format/money";
+import { averagePrice, money, price } from "../../format/money";
 import { quantity } from "../../format/quantity";
+import { sentence } from "../../format/sentence";
 import { clock } from "../../format/time";
 import { isOpen } from "../../live/orders";
 import { Dialog } from "../../ui/dialog";
@@ -122,7 +123,7 @@ function Facts({ order, onOpen }: { order: Order; onOpen(id: string): void }) {
         {quantity(order.filled_quantity)} of {quantity(order.quantity)}
       </Fact>
       {shown("Asked for", order.notional && money(order.notional))}
-      <Fact name="Average fill">{price(order.average_fill_price)}</Fact>
+      <Fact name="Average fill">{averagePrice(order.average_fill_price)}</Fact>
       <Fact name="Fees">{money(order.fees)}</Fact>
       {shown("Stop price now", order.stop_price && price(order.stop_price))}
       {shown("Take-profit", take_profit && price(take_profit.limit_price))}
@@ -157,7 +158,7 @@ function Why({ order }: { order: Order }) {
     <div className="mt-3">
       <Notice
         tone={bad ? "bad" : order.status === "unknown" ? "warn" : "calm"}
-        title={order.broker_reason?.explanation ?? order.reason}
+        title={order.broker_reason?.explanation ?? sentence(order.reason ?? "")}
       >
         {order.broker_reason && (
           <>
@@ -175,7 +176,10 @@ function Why({ order }: { order: Order }) {
 }
 
 function Step({ event }: { event: OrderEvent }) {
-  const facts = Object.entries(event.detail).filter(([, value]) => value !== null);
+  // When it was stands above it already.
+  const facts = Object.entries(event.detail).filter(
+    ([name, value]) => value !== null && name !== "at",
+  );
   return (
     <li className="relative pb-3 pl-4">
       <span className="absolute top-1.5 -left-[4.5px] size-2 rounded-full bg-line-strong" />

@@ -136,7 +136,8 @@ function History({ account }: { account: AccountSummary }) {
   const [pointed, setPointed] = useState<number | null>(null);
   const onPoint = useCallback((at: number | null) => setPointed(at), []);
   const items = data?.items;
-  const points = useMemo(() => (items ?? []).map(drawn), [items]);
+  const first = items?.[0];
+  const points = useMemo(() => (items ?? []).map((one) => drawn(one, items?.[0] ?? one)), [items]);
   const point = items?.find((one) => epochSeconds(one.at) === pointed) ?? items?.at(-1);
   return (
     <Panel
@@ -151,7 +152,7 @@ function History({ account }: { account: AccountSummary }) {
       }
     >
       <p className="flex min-h-8 flex-wrap items-center gap-x-4 px-3 pt-1.5 text-xs">
-        {point && (
+        {point && first && (
           <>
             <span className="text-muted">{dateTime(point.at)}</span>
             <span>
@@ -160,15 +161,16 @@ function History({ account }: { account: AccountSummary }) {
             </span>
             <span>
               <span className="mr-1 inline-block w-4 border-t-2 border-dashed border-warn align-middle" />
-              <span className="text-muted">Profit</span>{" "}
+              <span className="text-muted">Profit since the first point</span>{" "}
               <Reckoned
                 of="profit"
                 values={[
                   ["Value", money(point.equity, account.currency)],
-                  ["Paid in", money(point.flows, account.currency)],
+                  [`Value at ${dateTime(first.at)}`, money(first.equity, account.currency)],
+                  ["Paid in since", money(minus(point.flows, first.flows), account.currency)],
                 ]}
               >
-                <Pnl amount={profitOf(point)} currency={account.currency} />
+                <Pnl amount={profitOf(point, first)} currency={account.currency} />
               </Reckoned>
             </span>
           </>
@@ -196,12 +198,13 @@ function History({ account }: { account: AccountSummary }) {
   );
 }
 
-function profitOf(point: EquityPoint): string {
-  return minus(point.equity, point.flows);
+/** What was earned since the first point that is shown; money that came or went is no profit. */
+function profitOf(point: EquityPoint, first: EquityPoint): string {
+  return minus(minus(point.equity, first.equity), minus(point.flows, first.flows));
 }
 
-function drawn(point: EquityPoint) {
-  return { at: point.at, value: Number(point.equity), profit: Number(profitOf(point)) };
+function drawn(point: EquityPoint, first: EquityPoint) {
+  return { at: point.at, value: Number(point.equity), profit: Number(profitOf(point, first)) };
 }
 
 const PERIODS: Record<Figures["periods"][number]["period"], string> = {

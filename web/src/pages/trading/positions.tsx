@@ -1,7 +1,7 @@
 import { useMemo, useRef, useState } from "react";
 import type { AccountSummary, Position } from "../../api/types";
 import { sign } from "../../format/decimal";
-import { money, price } from "../../format/money";
+import { averagePrice, money, price } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { positions } from "../../live/desk";
 import { useResource } from "../../live/resource";
@@ -14,6 +14,7 @@ import { positionsCsv } from "./export";
 import { Liquidate } from "./liquidate";
 import { Lots } from "./lots";
 import { Pnl } from "./pnl";
+import { Reckoned } from "./reckoned";
 
 /** What is open beside the table: one position's closing, or its lots. */
 type Open = { of: "close" | "lots"; symbol: string; from: HTMLElement } | null;
@@ -88,7 +89,7 @@ function positionColumns(
       cell: (p) => (
         <button
           type="button"
-          className="min-h-8 text-left font-semibold text-accent underline-offset-2 hover:underline"
+          className="min-h-8 text-left font-semibold whitespace-nowrap text-accent underline-offset-2 hover:underline"
           onClick={(event) => open({ of: "lots", symbol: p.symbol, from: event.currentTarget })}
         >
           {p.symbol}
@@ -113,7 +114,7 @@ function positionColumns(
       id: "average",
       header: "Average price",
       numeric: true,
-      cell: (p) => price(p.average_price),
+      cell: (p) => <Reckoned of="average_price">{averagePrice(p.average_price)}</Reckoned>,
       wide: true,
     },
     {
@@ -127,6 +128,7 @@ function positionColumns(
       id: "value",
       header: "Value",
       numeric: true,
+      wide: true,
       cell: (p) => money(p.market_value, currency),
       sort: (p) => Number(p.market_value ?? 0),
     },
@@ -134,7 +136,17 @@ function positionColumns(
       id: "unrealised",
       header: "Unrealised",
       numeric: true,
-      cell: (p) => <Pnl amount={p.unrealised_pnl} currency={currency} />,
+      cell: (p) => (
+        <Reckoned
+          of="unrealised"
+          values={[
+            ["Value", money(p.market_value, currency)],
+            ["Cost", money(p.cost_basis, currency)],
+          ]}
+        >
+          <Pnl amount={p.unrealised_pnl} currency={currency} />
+        </Reckoned>
+      ),
       sort: (p) => Number(p.unrealised_pnl ?? 0),
     },
     {
@@ -142,7 +154,11 @@ function positionColumns(
       header: "Realised",
       numeric: true,
       wide: true,
-      cell: (p) => <Pnl amount={p.realised_pnl} currency={currency} />,
+      cell: (p) => (
+        <Reckoned of="realised">
+          <Pnl amount={p.realised_pnl} currency={currency} />
+        </Reckoned>
+      ),
       sort: (p) => Number(p.realised_pnl),
     },
   ];

@@ -8,7 +8,7 @@ import { Dialog } from "../../ui/dialog";
 import { Refusal } from "../refusal";
 import { isSwitch } from "./limits";
 import { AwaitsApproval, type Setting } from "./risk";
-import { useScopes } from "./scopes";
+import { isScope, ScopeSelect, useScopes } from "./scopes";
 
 interface SetLimitProps {
   setting: Setting;
@@ -27,6 +27,7 @@ export function SetLimit({ setting, kinds, returnTo, onClose }: SetLimitProps) {
   const [value, setValue] = useState(setting.value ?? "");
   const chosen = kinds.find((one) => one.kind === kind);
   const given = value.trim() || (chosen && isSwitch(chosen) ? "forbidden" : "");
+  const ready = given !== "" && isScope(scope);
   const set = useMutation({
     mutationFn: () =>
       withStepUp(() => answer(api.PUT("/api/v1/limits", { body: { scope, kind, value: given } }))),
@@ -38,9 +39,10 @@ export function SetLimit({ setting, kinds, returnTo, onClose }: SetLimitProps) {
   const problem = set.error && !isStepUpNeeded(set.error) ? problemOf(set.error) : null;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (given && !set.isPending) set.mutate();
+    if (ready && !set.isPending) set.mutate();
   };
   const fixed = setting.kind !== undefined;
+  const unlisted = scopes.some((one) => one.scope === setting.scope?.scope) ? null : setting.scope;
   return (
     <Dialog
       open
@@ -53,28 +55,20 @@ export function SetLimit({ setting, kinds, returnTo, onClose }: SetLimitProps) {
           <Button className="flex-1" onClick={onClose}>
             Back
           </Button>
-          <Button type="submit" form={form} look="primary" className="flex-[2]" disabled={!given}>
+          <Button type="submit" form={form} look="primary" className="flex-[2]" disabled={!ready}>
             {set.isPending ? "Setting…" : "Set the limit"}
           </Button>
         </>
       }
     >
       <form id={form} onSubmit={submit} noValidate className="flex flex-col gap-3">
-        <Select
+        <ScopeSelect
           label="Set on"
           value={scope}
-          disabled={fixed}
-          onChange={(event) => setScope(event.target.value)}
-        >
-          {setting.scope && !scopes.some((one) => one.scope === setting.scope?.scope) && (
-            <option value={setting.scope.scope}>{setting.scope.name}</option>
-          )}
-          {scopes.map((one) => (
-            <option key={one.scope} value={one.scope}>
-              {one.text}
-            </option>
-          ))}
-        </Select>
+          scopes={unlisted ? [...scopes, { scope, text: unlisted.name }] : scopes}
+          fixed={fixed}
+          onChange={setScope}
+        />
         <Select
           label="Limit"
           value={kind}

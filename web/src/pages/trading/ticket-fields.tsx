@@ -2,6 +2,7 @@ import type { MarketSymbol, OrderClass, OrderType, TimeInForce, Venue } from "..
 import { price } from "../../format/money";
 import { quantity as quantityText } from "../../format/quantity";
 import { CheckBox, Choice, Field, Select } from "../../ui/controls";
+import { ChevronDown } from "../../ui/icons";
 import { Tag } from "../../ui/surface";
 import { BookChoice } from "./book-choice";
 import { chosen, clash, type Draft, type FieldName, fieldsOf, mayExtend } from "./draft";
@@ -270,8 +271,9 @@ function Extras({
       className="group rounded-md border border-line px-2.5"
       open={error("strategy") !== null || undefined}
     >
-      <summary className="flex min-h-11 items-center text-xs text-muted hover:text-ink sm:min-h-8">
+      <summary className="flex min-h-11 items-center justify-between text-xs text-muted hover:text-ink sm:min-h-8">
         Hours, book, strategy
+        <ChevronDown className="size-3 group-open:rotate-180" />
       </summary>
       <div className="flex flex-col gap-3 pb-3">
         <CheckBox

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useId, useState } from "react";
-import { answer, api, problemOf } from "../../api/client";
+import { answer, api, idempotencyKey, problemOf } from "../../api/client";
 import type { AccountSummary, Book } from "../../api/types";
 import { isPositiveDecimal, sign } from "../../format/decimal";
 import { money } from "../../format/money";
@@ -26,6 +26,8 @@ export function Transfer({ account, books, returnTo, onClose }: TransferProps) {
   const [symbol, setSymbol] = useState("");
   const [amount, setAmount] = useState("");
   const [note, setNote] = useState("");
+  // One key for one transfer, however often it is sent.
+  const [key] = useState(idempotencyKey);
   const giver = books.find((book) => keyOf(book) === from);
   const held = giver?.positions.filter((one) => sign(one.quantity) !== 0) ?? [];
   const chosen = held.find((one) => one.symbol === symbol) ?? held[0];
@@ -36,6 +38,7 @@ export function Transfer({ account, books, returnTo, onClose }: TransferProps) {
       answer(
         api.POST("/api/v1/accounts/{id}/books/transfers", {
           params: { path: { id: account.id } },
+          headers: { "Idempotency-Key": key },
           body: {
             from: from || undefined,
             to: to || undefined,

@@ -3,6 +3,7 @@ import { type FormEvent, useId, useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { UnknownOrder } from "../../api/types";
 import { count } from "../../format/quantity";
+import { sentence } from "../../format/sentence";
 import { age } from "../../format/time";
 import { unknown } from "../../live/desk";
 import { useResource } from "../../live/resource";
@@ -80,7 +81,7 @@ function Unknown({
         </Fact>
         <Fact name="Asked the broker">{times(tries)}</Fact>
         <Fact name="It did not know the order">{times(misses)}</Fact>
-        <Fact name="Last answer">{last_answer ?? "none"}</Fact>
+        <Fact name="Last answer">{last_answer === null ? "none" : sentence(last_answer)}</Fact>
       </dl>
       {may && account && account.access !== "view" && (
         <div className="flex gap-2 md:flex-col">
@@ -106,7 +107,7 @@ function Unknown({
 }
 
 function times(n: number): string {
-  return n === 1 ? "once" : `${count(n)} times`;
+  return n === 0 ? "never" : n === 1 ? "once" : `${count(n)} times`;
 }
 
 function Ago({ at }: { at: string }) {

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { answer, api } from "../../api/client";
+import { Field, Select } from "../../ui/controls";
 import { useAccount, useMay, useSession } from "../session";
 import { useBooks } from "./books-query";
 
@@ -35,4 +36,52 @@ export function useScopes(desk: boolean): readonly ScopeChoice[] {
       .filter((one) => one.id !== user.id && one.status === "active")
       .map((one) => ({ scope: `user/${one.id}`, text: `Everything of ${one.display_name}` })),
   ];
+}
+
+const STRATEGY = "strategy/";
+
+interface ScopeSelectProps {
+  label: string;
+  value: string;
+  scopes: readonly ScopeChoice[];
+  /** It stays what it is. */
+  fixed?: boolean;
+  onChange(scope: string): void;
+}
+
+/** Chooses among the scopes; a strategy is whatever is called so, and its name is typed. */
+export function ScopeSelect({ label, value, scopes, fixed, onChange }: ScopeSelectProps) {
+  const strategy = value.startsWith(STRATEGY);
+  return (
+    <>
+      <Select
+        label={label}
+        value={strategy ? STRATEGY : value}
+        disabled={fixed}
+        onChange={(event) => onChange(event.target.value)}
+      >
+        {scopes.map((one) => (
+          <option key={one.scope} value={one.scope}>
+            {one.text}
+          </option>
+        ))}
+        <option value={STRATEGY}>A strategy, by its name</option>
+      </Select>
+      {strategy && (
+        <Field
+          label="Name of the strategy"
+          name="strategy"
+          maxLength={64}
+          disabled={fixed}
+          value={value.slice(STRATEGY.length)}
+          onChange={(event) => onChange(STRATEGY + event.target.value.trim())}
+        />
+      )}
+    </>
+  );
+}
+
+/** Whether it is complete: a strategy has a name. */
+export function isScope(scope: string): boolean {
+  return scope !== STRATEGY;
 }
