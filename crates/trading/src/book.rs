@@ -26,6 +26,8 @@ pub(crate) use self::moving::{BookChange, Moved, Withheld};
 
 /// Orders at their end that are kept at hand, because late fills and repeated reports are about these.
 const RECENT: usize = 2_048;
+/// More than come to their end in a step, as a rule.
+const FORGOTTEN: usize = 256;
 
 /// An order with what is not part of its state.
 #[derive(Clone, Debug)]
@@ -326,12 +328,18 @@ impl Book {
         }
         if status.is_terminal() && !was_ended {
             self.ended.push_back(id);
-            if self.ended.len() > RECENT
-                && let Some(oldest) = self.ended.pop_front()
-            {
-                // Those of its group still need it.
-                if self.is_in_open_group(oldest) { self.ended.push_back(oldest) } else { self.forget(oldest) }
-            }
+        }
+    }
+
+    /// Forgets orders at their end beyond those that are kept at hand, oldest first, some of them at a time.
+    ///
+    /// Only between two steps: a comparison may need more of them at hand than are kept, and an order that is forgotten
+    /// after it was read from the journal for a step would be one that nobody knows.
+    pub(crate) fn forget_old(&mut self) {
+        for _ in RECENT..self.ended.len().min(RECENT + FORGOTTEN) {
+            let Some(oldest) = self.ended.pop_front() else { return };
+            // Those of its group still need it.
+            if self.is_in_open_group(oldest) { self.ended.push_back(oldest) } else { self.forget(oldest) }
         }
     }
 
@@ -819,6 +827,8 @@ mod tests {
             first.get_or_insert(order.order.id);
             book.put(order);
         }
+        assert!(book.get(first.unwrap()).is_some(), "a step may still need it");
+        book.forget_old();
         assert!(book.get(first.unwrap()).is_none());
         assert_eq!(book.orders.len(), RECENT);
     }

@@ -534,6 +534,7 @@ impl Core {
             self.reconciled = true;
             self.book.blind = None;
         }
+        self.book.forget_old();
         effects.into_iter().filter_map(|effect| self.unless_killed(effect)).collect()
     }
 

@@ -11,7 +11,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::books::Books;
-use crate::running::{Home, Session};
+use crate::running::{Home, Running, Session};
+use crate::trial::{Ground, kills};
 
 /// `STOCKADE_KILLS` asks for another number.
 const LIVES: usize = 200;
@@ -43,12 +44,40 @@ impl Told {
     }
 }
 
+/// The same where clients repeat what was not answered, and the venue lives on; an order of every kind among theirs.
+const LIVES_WITH_REPEATS: usize = 10;
+const ORDERS: usize = 50;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_is_killed_when_no_order_is_lost_and_none_is_sent_twice() {
+async fn whoever_repeats_what_was_not_answered_has_each_order_once_whenever_the_desk_is_killed() {
+    let mut random = StdRng::seed_from_u64(seed());
+    let mut ground = Ground::new().await;
+    for life in 1..=kills(LIVES_WITH_REPEATS) {
+        let moment = Duration::from_millis(random.random_range(0..2 * LONGEST_LIFE_MS));
+        let kill_in_time = |desk: &Running| {
+            let desk = desk.pid();
+            tokio::spawn(async move {
+                tokio::time::sleep(moment).await;
+                rustix::process::kill_process(desk, rustix::process::Signal::KILL)
+            });
+        };
+        let doomed = ground.desks.command(&["run"]);
+        ground.live_with(&format!("life-{life}"), ORDERS, doomed, kill_in_time).await;
+    }
+    println!("{}", ground.summary());
+}
+
+/// What repeats a test as far as chance is concerned.
+fn seed() -> u64 {
     let seed =
         std::env::var("STOCKADE_TEST_SEED").map_or_else(|_| rand::random(), |text| text.parse().unwrap());
     println!("STOCKADE_TEST_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    seed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_killed_when_no_order_is_lost_and_none_is_sent_twice() {
+    let mut random = StdRng::seed_from_u64(seed());
 
     let home = Home::new();
     let desk = home.start().await;
@@ -60,8 +89,7 @@ async fn whatever_is_killed_when_no_order_is_lost_and_none_is_sent_twice() {
     desk.kill().await;
 
     let told = Arc::new(Mutex::new(Told::default()));
-    let lives = std::env::var("STOCKADE_KILLS").map_or(LIVES, |text| text.parse().unwrap());
-    for life in 1..=lives {
+    for life in 1..=kills(LIVES) {
         let desk = home.start().await;
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {

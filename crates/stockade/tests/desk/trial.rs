@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tokio::process::Command;
@@ -41,6 +41,8 @@ pub(crate) struct Ground {
     told: Arc<Mutex<Told>>,
     /// Desks that died.
     pub(crate) kills: usize,
+    /// How long each desk after one that died took until it listened.
+    restarts: Vec<Duration>,
 }
 
 impl Ground {
@@ -57,7 +59,8 @@ impl Ground {
             instruments.push(Instrument { symbol, quantity, ask });
         }
         assert!(desk.stop().await, "SIGTERM is a good end");
-        Self { desks, venues, venue, session, account, instruments, told: Arc::default(), kills: 0 }
+        let told = Arc::default();
+        Self { desks, venues, venue, session, account, instruments, told, kills: 0, restarts: Vec::new() }
     }
 
     /// Runs about so many orders, whose names begin with `name`, through a desk that is to die of how it was started, and
@@ -117,7 +120,9 @@ impl Ground {
                     running.signal(Signal::KILL);
                     running.ended().await;
                 }
+                let begun = Instant::now();
                 running = self.desks.start().await;
+                self.restarts.push(begun.elapsed());
                 desks.send_replace(self.session.at(&running));
                 work.await;
             }
@@ -156,10 +161,13 @@ impl Ground {
     }
 
     /// Says what it was.
-    pub(crate) fn summary(&self) -> String {
+    pub(crate) fn summary(&mut self) -> String {
+        self.restarts.sort();
+        let restart = self.restarts.get(self.restarts.len() / 2).copied().unwrap_or_default();
         let told = self.told.lock().unwrap();
         format!(
-            "{} desks died; {} orders accepted, {} refused, {} requests unanswered at first; nothing lost, nothing twice",
+            "{} desks died, half of the next ones listened within {restart:?}; {} orders accepted, {} refused, {} requests \
+             unanswered at first; nothing lost, nothing twice",
             self.kills,
             told.accepted(),
             told.refused.len(),

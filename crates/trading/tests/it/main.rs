@@ -484,3 +484,22 @@ async fn an_order_that_finds_too_many_waiting_is_refused_and_holds_nothing_back(
         assert_eq!(desk.state().open_orders, accepted);
     }
 }
+
+#[tokio::test]
+async fn more_executions_at_once_than_orders_are_kept_at_hand_count_once_each() {
+    for database in databases().await {
+        let desk = Desk::open(&database).await;
+        desk.deep_market();
+        // Of those at their end about 2,000 are kept at hand; a comparison after a start is about all of the last minutes.
+        let names: Vec<String> = (0..2_300).map(|nth| format!("o{nth}")).collect();
+        let submitted = names.iter().map(|name| desk.submit(market(name, "0.01")));
+        for result in futures_util::future::join_all(submitted).await {
+            let order = result.unwrap().order;
+            desk.until(order.id, |order| order.status == Status::Filled).await;
+        }
+        let desk = desk.restart(&database).await;
+        desk.until_reconciled().await;
+        assert_eq!(desk.positions()[0].position.quantity.to_string(), "23");
+        desk.agrees_with_the_venue().await;
+    }
+}
