@@ -360,7 +360,11 @@ impl Gateway {
             return repeated(existing, &request);
         }
         let approval = Approval {
-            why: format!("the order is worth more than {} ({})", limit.value, limit.scope),
+            why: format!(
+                "the order is worth more than {}, a limit of {}",
+                limit.value,
+                limit.scope.in_words()
+            ),
             ..self.asked(ctx, Asked::Order { account, request: Box::new(request.clone()) })
         };
         let entry = self.entry(ctx, &approval);

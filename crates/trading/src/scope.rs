@@ -93,6 +93,16 @@ impl Scope {
         }
     }
 
+    /// For people, without the ids that only programs can read: "the account", "the strategy momentum".
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Group(name) | Self::Key(name) | Self::Bot(name) | Self::Strategy(name) => {
+                format!("the {} {name}", self.kind())
+            }
+            Self::Desk | Self::User(_) | Self::Book(_) | Self::Account(_) => format!("the {}", self.kind()),
+        }
+    }
+
     /// Whether it has money of its own, which positions can be measured against.
     pub fn has_capital(&self) -> bool {
         matches!(self, Self::Desk | Self::Book(_) | Self::Account(_))

@@ -99,8 +99,7 @@ impl Desk {
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
         let ctx = person(Role::Trader, &account);
-        let desk = Self { gateway, ctx, account, db, venue, slow: kept.slow, stop };
-        desk
+        Self { gateway, ctx, account, db, venue, slow: kept.slow, stop }
     }
 
     /// Ends it, and gives what a next start needs.

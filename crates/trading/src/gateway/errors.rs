@@ -21,7 +21,7 @@ pub enum SubmitError {
     #[error("{}", .0.detail())]
     Refused(Box<Check>),
     /// A kill switch is engaged.
-    #[error("the kill switch of {} is engaged: {}", .0.scope, .0.reason)]
+    #[error("the kill switch of {} is engaged: {}", .0.scope.in_words(), .0.reason)]
     Killed(Kill),
     /// The desk does not see the account clearly at the moment.
     #[error("the account takes no new risk: {}", .0.reason)]

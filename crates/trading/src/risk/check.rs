@@ -90,18 +90,24 @@ impl Check {
 
     /// What was found, for people: with the limit, the value, and whose limit it is.
     pub fn detail(&self) -> String {
-        let mut text = match &self.said {
+        let mut text = self.finding();
+        if let Some(limit) = &self.in_force {
+            let by = if &*limit.set_by == "configuration" { ", set by configuration" } else { "" };
+            text += &format!(" (Limit of {}{by}.)", limit.scope.in_words());
+        }
+        text
+    }
+
+    /// The same without whose limit it is.
+    pub fn finding(&self) -> String {
+        match &self.said {
             Some(said) => said.to_string(),
             None => {
                 let number = |number: Option<String>| number.unwrap_or_else(|| "none".into());
                 let sentence = self.rule.sentence();
                 sentence.replace("{limit}", &number(self.limit())).replace("{value}", &number(self.value()))
             }
-        };
-        if let Some(limit) = &self.in_force {
-            text += &format!(" (Limit of {}, set by {}.)", limit.scope, limit.set_by);
         }
-        text
     }
 
     /// What is allowed.

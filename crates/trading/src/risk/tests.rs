@@ -289,7 +289,7 @@ fn what_cannot_be_priced_paid_or_delivered_is_refused() {
     desk.facts.now = now() + Duration::from_secs(11);
     desk.check("sell 1 limit at=99", "no_quote of symbol");
     let said = desk.assess("sell 1 limit at=99").refusal().unwrap().detail();
-    assert_eq!(said, "The quote may be 10 s old; it is 11 s old. (Limit of desk, set by configuration.)");
+    assert_eq!(said, "The quote may be 10 s old; it is 11 s old. (Limit of the desk, set by configuration.)");
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl RiskCheck {
             rule: check.rule.as_str().to_owned(),
             title: check.rule.title(),
             ok: check.passed,
-            detail: check.detail(),
+            detail: check.finding(),
             limit: check.limit(),
             value: check.value(),
             field: check.field.map(str::to_owned),
