@@ -591,7 +591,8 @@ impl Core {
 
     pub(crate) fn go_blind(&mut self, now: Timestamp, reason: &str) {
         let since = self.book.blind.as_ref().map_or(now, |blind| blind.since);
-        if self.book.blind.is_none() {
+        // Also when it was blind before for another reason.
+        if self.book.blind.as_ref().is_none_or(|blind| blind.reason != reason) {
             tracing::error!(account = %self.account.name, mode = %self.account.mode, reason, "the account is blind");
         }
         self.book.blind = Some(Blind { since, reason: reason.to_owned() });

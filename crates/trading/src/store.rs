@@ -274,6 +274,7 @@ pub(crate) async fn next_epoch(tx: &mut Tx, account: AccountId) -> Result<i64, S
 }
 
 /// What became of an order that was to be inserted.
+#[derive(Clone)]
 pub(crate) enum Inserted {
     Yes,
     /// There is one with this client order id.

@@ -298,6 +298,11 @@ pub(crate) fn buy(name: &str, quantity: &str, limit_price: Option<&str>) -> Orde
     OrderRequest::simple(name, symbol(), Side::Buy, quantity, limit_price, TimeInForce::Gtc)
 }
 
+/// Nothing becomes of an order any more. One for the market works for a moment first.
+pub(crate) fn is_over(order: &Order) -> bool {
+    order.status.is_terminal()
+}
+
 /// Nothing about an order is in doubt.
 pub(crate) fn is_settled(order: &Order) -> bool {
     order.status == Status::Working || order.status.is_terminal()

@@ -10,7 +10,7 @@ use sandbox::{Reach, StreamTrouble, Trouble};
 use storage::testing::databases;
 use trading::{Amendment, BrokerStatus, Misbehave, SubmitError};
 
-use crate::desk::{Desk, buy, is_settled};
+use crate::desk::{Desk, buy, is_over, is_settled};
 
 /// How often each fault is tried.
 fn rounds() -> usize {
@@ -46,7 +46,7 @@ async fn submissions_in(troubles: &[Trouble]) {
             desk.proxy.until_hits(hits + 1).await;
             // What refuses connections does so until it is over.
             desk.proxy.heal();
-            let order = desk.until(order.id, &format!("{trouble:?} ends"), is_settled).await;
+            let order = desk.until(order.id, &format!("{trouble:?} ends"), is_over).await;
             assert_eq!(order.status, Status::Filled, "{trouble:?}: {:?}", desk.journal(order.id).await);
             assert_eq!(order.filled, order.quantity, "{trouble:?}");
         }
@@ -75,7 +75,7 @@ async fn f04_an_order_whose_connection_is_refused_goes_out_when_somebody_listens
         let not_reached = |order: &domain::Order| order.attempts > 1 || order.reason.is_some();
         desk.until(order.id, "it is not reached", not_reached).await;
         desk.proxy.heal();
-        let order = desk.until(order.id, "it goes out", is_settled).await;
+        let order = desk.until(order.id, "it goes out", is_over).await;
         assert_eq!(order.status, Status::Filled, "{:?}", desk.journal(order.id).await);
         let journal = desk.journal(order.id).await;
         assert!(journal.iter().any(|event| matches!(event, OrderEvent::NotReached { .. })), "{journal:?}");
@@ -274,7 +274,7 @@ async fn f10_a_venue_that_refuses_too_many_requests_gets_the_orders_later_or_ref
     }
     desk.misbehave(Misbehave::default()).await;
     for id in orders {
-        let order = desk.until(id, "it ends", is_settled).await;
+        let order = desk.until(id, "it ends", is_over).await;
         assert!(matches!(order.status, Status::Filled | Status::Rejected), "{order:?}");
     }
     desk.until_ready().await;

@@ -11,27 +11,27 @@ impl Core {
     /// Orders that were accepted and not sent: sent now, exits first and then in the order in which they were accepted,
     /// or expired.
     pub(super) fn send_unsent(&mut self, step: &mut Step) {
-        let drafted = step.draft.touched().map(|live| live.order.id);
-        let mut waiting: BTreeSet<OrderId> = drafted.collect();
-        // Oldest first, as ids are: whoever is too old comes before all that are not.
-        let old = self.book.unsent().take_while(|live| self.is_old(step, &live.order));
-        waiting.extend(old.map(|live| live.order.id));
         let room = SENDING.saturating_sub(self.sending.len());
         let may_send = room > 0 && !self.fenced && self.breaker.lets_orders_pass();
-        if may_send {
-            waiting.extend(self.book.unsent().map(|live| live.order.id));
+        let is_ready = |order: &&Order| {
+            order.status == Status::Accepted
+                && order.provenance.replaces.is_none()
+                && self.retries.get(&order.id).is_none_or(|retry| retry.is_due(step.now))
+        };
+        let ranked = |order: &Order| (self.priority(order), order.id);
+        let drafted = step.draft.touched().map(|live| &live.order).filter(is_ready);
+        let mut ready: Vec<(Priority, OrderId)> = drafted.map(ranked).collect();
+        // Oldest first, as ids are. Only where something is held can a younger one be an exit and go before these.
+        let in_turn = self.book.whole.positions.values().all(|position| position.quantity.is_zero());
+        for live in self.book.unsent() {
+            let enough = !may_send || (in_turn && ready.len() >= room);
+            if enough && !self.is_old(step, &live.order) {
+                break;
+            }
+            if step.draft.get(live.order.id).is_none() && is_ready(&&live.order) {
+                ready.push(ranked(&live.order));
+            }
         }
-        let mut ready: Vec<(Priority, OrderId)> = waiting
-            .into_iter()
-            .filter_map(|id| self.peek(step, id))
-            .map(|live| &live.order)
-            .filter(|order| {
-                order.status == Status::Accepted
-                    && order.provenance.replaces.is_none()
-                    && self.retries.get(&order.id).is_none_or(|retry| retry.is_due(step.now))
-            })
-            .map(|order| (self.priority(order), order.id))
-            .collect();
         ready.sort_unstable();
         for (priority, id) in ready {
             let Some(order) = self.peek(step, id).map(|live| &live.order) else { continue };

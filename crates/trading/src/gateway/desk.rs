@@ -17,6 +17,8 @@ use crate::store::{self, Inserted, Intent, JournalError};
 pub(crate) const WAITING: usize = 4_096;
 /// Orders of one account that are written with one statement at most.
 const TOGETHER: usize = 64;
+/// How often the next write waits for those who are just lining up, each time for one turn of the tasks that can run.
+const TURNS: usize = 8;
 
 /// One account in trading.
 pub(crate) struct Desk {
@@ -161,25 +163,33 @@ impl Desk {
                 })
                 .await;
             fail::fail_point!("K3");
-            self.settle(&shared, orders, &written);
-            answer_all(callers, written);
+            self.settle(&shared, &orders, &written);
+            answer_all(callers, &written);
+            self.publish(&shared, orders, &written);
+            self.let_them_line_up().await;
+        }
+    }
+
+    /// Whoever was answered may have the next order at hand. It goes with the next write, which then is one for all of
+    /// them in place of one for each part.
+    async fn let_them_line_up(&self) {
+        let waiting = || self.line.lock().unwrap_or_else(PoisonError::into_inner).waiting.len();
+        for _ in 0..TURNS {
+            let before = waiting();
+            tokio::task::yield_now().await;
+            if waiting() == before {
+                return;
+            }
         }
     }
 
     /// Lines the orders that are durable up for sending, and gives back the head-room of the others.
-    fn settle(
-        &self,
-        shared: &Shared,
-        orders: Vec<Vec<Order>>,
-        written: &Result<Vec<Inserted>, JournalError>,
-    ) {
-        let is_new =
-            |nth: usize| matches!(written, Ok(outcomes) if matches!(outcomes.get(nth), Some(Inserted::Yes)));
+    fn settle(&self, shared: &Shared, orders: &[Vec<Order>], written: &Result<Vec<Inserted>, JournalError>) {
         {
             let mut core = self.core();
             for (nth, orders) in orders.iter().enumerate() {
                 let ids = orders.iter().map(|order| order.id);
-                match is_new(nth) {
+                match is_new(written, nth) {
                     true => {
                         core.accepted_at = Some(shared.clock.now());
                         core.journaled(ids);
@@ -189,8 +199,17 @@ impl Desk {
             }
         }
         self.wake.notify_one();
+    }
+
+    /// Tells the streams which orders there are now.
+    fn publish(
+        &self,
+        shared: &Shared,
+        orders: Vec<Vec<Order>>,
+        written: &Result<Vec<Inserted>, JournalError>,
+    ) {
         for (nth, orders) in orders.into_iter().enumerate() {
-            if is_new(nth) {
+            if is_new(written, nth) {
                 for order in orders {
                     let _ = shared.events.send(TradingEvent::Order(Arc::new(order)));
                 }
@@ -198,6 +217,11 @@ impl Desk {
         }
         let _ = shared.events.send(TradingEvent::Account(self.id));
     }
+}
+
+/// Whether an order of a group is in the journal now, and was not there before.
+fn is_new(written: &Result<Vec<Inserted>, JournalError>, nth: usize) -> bool {
+    matches!(written, Ok(outcomes) if matches!(outcomes.get(nth), Some(Inserted::Yes)))
 }
 
 fn ids(intent: &Intent) -> impl Iterator<Item = OrderId> {
@@ -211,17 +235,17 @@ fn orders_of(intent: &Intent) -> Vec<Order> {
 /// Tells each caller what became of its order. One that went away is not told.
 fn answer_all(
     callers: Vec<oneshot::Sender<Result<Inserted, JournalError>>>,
-    written: Result<Vec<Inserted>, JournalError>,
+    written: &Result<Vec<Inserted>, JournalError>,
 ) {
     match written {
         Ok(outcomes) => {
             for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                let _ = caller.send(Ok(outcome));
+                let _ = caller.send(Ok(outcome.clone()));
             }
         }
         Err(error) => {
             for caller in callers {
-                let _ = caller.send(Err(match &error {
+                let _ = caller.send(Err(match error {
                     JournalError::Fenced => JournalError::Fenced,
                     JournalError::Storage(error) => StorageError::NotCommitted(error.to_string()).into(),
                 }));

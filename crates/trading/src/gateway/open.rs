@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::{CostMethod, Money, OrderId, Quantity, Side, Status, Timestamp, UserId};
+use domain::{CostMethod, Money, OrderClass, OrderId, Quantity, Side, Status, Timestamp, UserId};
 use storage::{StorageError, Tx};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -121,8 +121,9 @@ pub(crate) struct Stored {
 /// Orders that have to be at hand together with those that are open.
 pub(crate) fn groups_of(open: &[Live]) -> BTreeSet<OrderId> {
     let of = |live: &Live| {
-        let main = live.order.provenance.parent.unwrap_or(live.order.id);
-        [Some(main), live.order.provenance.replaces]
+        let (provenance, class) = (&live.order.provenance, live.order.request.class);
+        let main = provenance.parent.or((class != OrderClass::Simple).then_some(live.order.id));
+        [main, provenance.replaces]
     };
     open.iter().flat_map(of).flatten().collect()
 }

@@ -31,6 +31,8 @@ use crate::venue::settings::PaperSettings;
 pub(super) const TICK: Duration = Duration::from_millis(250);
 /// Peace after the trouble: by then everything has to be as it should.
 const PEACE: Duration = Duration::from_secs(90);
+/// The market stands still for so long before the check, so that nothing is on its way because of it.
+const REST: Duration = Duration::from_secs(5);
 /// Things that happened before a violation, as far as they are told.
 const TAIL: usize = 60;
 
@@ -336,10 +338,11 @@ impl World {
     fn move_market(&mut self) {
         let next = self.ground.now + Duration::from_millis(40 + self.dice.below(200) as u64);
         self.at(next, Happening::MarketMoves);
-        if self.silent {
+        let now = self.ground.now;
+        let check_at = self.peace_at + PEACE;
+        if self.silent || (check_at - REST..=check_at).contains(&now) {
             return;
         }
-        let now = self.ground.now;
         let symbol = self.ground.symbols[self.dice.below(self.ground.symbols.len())].clone();
         let step = Decimal::new(self.dice.below(41) as i64 - 20, 2);
         let before = self.ground.prices.get(&symbol).copied().unwrap_or_default();
