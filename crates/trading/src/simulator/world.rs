@@ -31,8 +31,9 @@ use crate::venue::settings::PaperSettings;
 pub(super) const TICK: Duration = Duration::from_millis(250);
 /// Peace after the trouble: by then everything has to be as it should.
 const PEACE: Duration = Duration::from_secs(90);
-/// The market stands still for so long before the check, so that nothing is on its way because of it.
-const REST: Duration = Duration::from_secs(5);
+/// The market stands still for so long before the check. What it did before has to be known by then even if the stream says
+/// nothing: the desk asks the broker for everything each half minute.
+const REST: Duration = Duration::from_secs(40);
 /// Things that happened before a violation, as far as they are told.
 const TAIL: usize = 60;
 
