@@ -17,8 +17,8 @@ use crate::store::{self, Inserted, Intent, JournalError};
 pub(crate) const WAITING: usize = 4_096;
 /// Orders of one account that are written with one statement at most.
 const TOGETHER: usize = 64;
-/// How often the next write waits for those who are just lining up, each time for one turn of the tasks that can run.
-const TURNS: usize = 8;
+/// How long a write waits for those who are just lining up, at most: in turns of the tasks that can run.
+const TURNS: usize = 16;
 
 /// One account in trading.
 pub(crate) struct Desk {
@@ -139,6 +139,7 @@ impl Desk {
 
     /// Writes what waits until nothing does.
     async fn write_line(self: Arc<Self>, shared: Arc<Shared>) {
+        let mut before = 0;
         loop {
             let waiting = {
                 let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,6 +150,7 @@ impl Desk {
             if waiting.is_empty() {
                 return;
             }
+            let count = waiting.len();
             let (intents, callers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
             let orders: Vec<Vec<Order>> = intents.iter().map(orders_of).collect();
             let (account, epoch) = (self.id, self.epoch);
@@ -166,20 +168,22 @@ impl Desk {
             self.settle(&shared, &orders, &written);
             answer_all(callers, &written);
             self.publish(&shared, orders, &written);
-            self.let_them_line_up().await;
+            self.let_them_line_up(count + before).await;
+            before = count;
         }
     }
 
-    /// Whoever was answered may have the next order at hand. It goes with the next write, which then is one for all of
-    /// them in place of one for each part.
-    async fn let_them_line_up(&self) {
+    /// Waits a little for those who were answered in the last writes and may have the next order at hand: half of all who
+    /// are active should go with the next write, and the other half get ready meanwhile. Without that they would come to be
+    /// spread over many small writes.
+    async fn let_them_line_up(&self, active: usize) {
         let waiting = || self.line.lock().unwrap_or_else(PoisonError::into_inner).waiting.len();
+        let half = active.saturating_add(waiting()) / 2;
         for _ in 0..TURNS {
-            let before = waiting();
-            tokio::task::yield_now().await;
-            if waiting() == before {
+            if waiting() >= half {
                 return;
             }
+            tokio::task::yield_now().await;
         }
     }
 
