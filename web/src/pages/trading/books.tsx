@@ -1,4 +1,3 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { AccountSummary, Book } from "../../api/types";
@@ -9,6 +8,7 @@ import { Button } from "../../ui/controls";
 import { Plus } from "../../ui/icons";
 import { Empty, Panel, Tag } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
+import { useAct } from "../act";
 import { Refusal } from "../refusal";
 import { useAccount, useMay } from "../session";
 import { useBooks } from "./books-query";
@@ -165,31 +165,28 @@ function columns(currency: string): Column<Book["positions"][number]>[] {
 }
 
 function CloseBook({ account, book, id }: { account: AccountSummary; book: Book; id: string }) {
-  const client = useQueryClient();
-  const close = useMutation({
-    mutationFn: () =>
-      answer(
-        api.DELETE("/api/v1/accounts/{id}/books/{book_id}", {
-          params: { path: { id: account.id, book_id: id } },
-        }),
-      ),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["books"] }),
-  });
+  const close = useAct(
+    () => {
+      const path = { id: account.id, book_id: id };
+      return answer(api.DELETE("/api/v1/accounts/{id}/books/{book_id}", { params: { path } }));
+    },
+    { changes: ["books"] },
+  );
   const busy = book.open_orders > 0 || book.positions.some((one) => sign(one.quantity) !== 0);
   return (
     <>
       <Button
         small
         look="quiet"
-        disabled={busy || close.isPending}
+        disabled={busy || close.pending}
         title={busy ? "It has positions or open orders." : undefined}
-        onClick={() => close.mutate()}
+        onClick={() => close.send()}
       >
         Close<span className="sr-only"> {book.name}</span>
       </Button>
-      {close.error && (
+      {close.problem && (
         <div className="w-full">
-          <Refusal problem={problemOf(close.error)} title="The book was not closed" />
+          <Refusal problem={close.problem} title="The book was not closed" />
         </div>
       )}
     </>

@@ -4,8 +4,7 @@ import { answer, api, idempotencyKey, problemOf } from "../../api/client";
 import type { AccountSummary, Order, Problem } from "../../api/types";
 import { isOpen } from "../../live/orders";
 import { Button } from "../../ui/controls";
-import { Dialog } from "../../ui/dialog";
-import { Refusal } from "../refusal";
+import { Decision } from "../decision";
 import { Amend } from "./amend";
 import { lack, useVenue } from "./venue";
 import { orderLine } from "./words";
@@ -77,22 +76,9 @@ interface CancelAllProps {
 
 /** Cancels every open order of the account, after a second look. */
 export function CancelAll({ account, open }: CancelAllProps) {
-  const client = useQueryClient();
   const [asking, setAsking] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const count = open.filter(isOpen).length;
-  const cancel = useMutation({
-    mutationFn: () =>
-      answer(
-        api.POST("/api/v1/accounts/{id}/orders/cancel-all", {
-          params: { path: { id: account.id }, header: { "Idempotency-Key": idempotencyKey() } },
-        }),
-      ),
-    onSuccess: () => {
-      setAsking(false);
-      void client.invalidateQueries({ queryKey: ["orders"] });
-    },
-  });
   return (
     <>
       <Button
@@ -105,32 +91,25 @@ export function CancelAll({ account, open }: CancelAllProps) {
         Cancel all
       </Button>
       {asking && (
-        <Dialog
-          open
-          onClose={() => setAsking(false)}
-          returnTo={() => button.current}
+        <Decision
           title={`Cancel ${count === 1 ? "the open order" : `all ${count} open orders`} of ${account.name}?`}
           description="What is filled until the broker answers stays filled."
-          footer={
-            <>
-              <Button className="flex-1" onClick={() => setAsking(false)}>
-                Keep them
-              </Button>
-              <Button
-                look="danger"
-                className="flex-1"
-                disabled={cancel.isPending}
-                onClick={() => cancel.mutate()}
-              >
-                {cancel.isPending ? "Cancelling…" : "Cancel all orders"}
-              </Button>
-            </>
+          act={(key) =>
+            answer(
+              api.POST("/api/v1/accounts/{id}/orders/cancel-all", {
+                params: { path: { id: account.id }, header: { "Idempotency-Key": key } },
+              }),
+            )
           }
-        >
-          {cancel.error && (
-            <Refusal problem={problemOf(cancel.error)} title="The orders were not cancelled" />
-          )}
-        </Dialog>
+          button="Cancel all orders"
+          busy="Cancelling…"
+          look="danger"
+          back="Keep them"
+          refused="The orders were not cancelled"
+          changes={["orders"]}
+          returnTo={() => button.current}
+          onClose={() => setAsking(false)}
+        />
       )}
     </>
   );

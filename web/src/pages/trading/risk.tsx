@@ -1,15 +1,15 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { LimitInForce, Scope } from "../../api/types";
 import { group } from "../../format/decimal";
-import { isStepUpNeeded, withStepUp } from "../../live/step-up";
 import { Button, Select } from "../../ui/controls";
 import { DateTime } from "../../ui/date-time";
 import { Plus } from "../../ui/icons";
 import { Meter } from "../../ui/meter";
 import { Empty, Notice, Panel, Tag } from "../../ui/surface";
+import { useAct } from "../act";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
 import { byScope, limitText, type ScopeLimits } from "./limits";
@@ -135,27 +135,16 @@ function OneLimit({
   may: boolean;
   onSet(setting: Setting): void;
 }) {
-  const client = useQueryClient();
-  const remove = useMutation({
-    mutationFn: () =>
-      withStepUp(() =>
-        answer(
-          api.DELETE("/api/v1/limits", {
-            params: { query: { scope: limit.scope.scope, kind: limit.kind } },
-          }),
-        ),
-      ),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["limits"] }),
-  });
-  const reset = useMutation({
-    mutationFn: () =>
-      withStepUp(() =>
-        answer(api.POST("/api/v1/limits/drawdown-reset", { body: { scope: limit.scope.scope } })),
-      ),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["limits"] }),
-  });
-  const error = remove.error ?? reset.error;
-  const refused = error && !isStepUpNeeded(error) ? problemOf(error) : null;
+  const changes = { changes: ["limits"] };
+  const remove = useAct(() => {
+    const query = { scope: limit.scope.scope, kind: limit.kind };
+    return answer(api.DELETE("/api/v1/limits", { params: { query } }));
+  }, changes);
+  const reset = useAct(() => {
+    const body = { scope: limit.scope.scope };
+    return answer(api.POST("/api/v1/limits/drawdown-reset", { body }));
+  }, changes);
+  const refused = remove.problem ?? reset.problem;
   return (
     <article className="grid items-center gap-x-6 gap-y-1.5 px-3 py-2.5 md:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)_minmax(0,0.8fr)_auto]">
       <div>
@@ -185,12 +174,7 @@ function OneLimit({
       </p>
       <div className="flex gap-1.5 md:min-w-36 md:justify-end">
         {may && limit.kind === "drawdown" && (limit.fraction ?? 0) >= 1 && (
-          <Button
-            small
-            onClick={() => {
-              if (!reset.isPending) reset.mutate();
-            }}
-          >
+          <Button small onClick={() => reset.send()}>
             Trade again
           </Button>
         )}
@@ -210,13 +194,7 @@ function OneLimit({
           </Button>
         )}
         {may && !limit.fixed && (
-          <Button
-            small
-            look="danger"
-            onClick={() => {
-              if (!remove.isPending) remove.mutate();
-            }}
-          >
+          <Button small look="danger" onClick={() => remove.send()}>
             Remove<span className="sr-only"> {limit.title}</span>
           </Button>
         )}
@@ -226,7 +204,7 @@ function OneLimit({
           <Refusal problem={refused} title="The limit was not changed" />
         </div>
       )}
-      {remove.data?.done === false && (
+      {remove.answer?.done === false && (
         <div className="md:col-span-4">
           <AwaitsApproval />
         </div>
