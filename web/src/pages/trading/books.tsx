@@ -1,8 +1,8 @@
-import { useRef, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { AccountSummary, Book } from "../../api/types";
 import { sign } from "../../format/decimal";
-import { averagePrice, money } from "../../format/money";
+import { averagePrice, money, price } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { Button } from "../../ui/controls";
 import { Plus } from "../../ui/icons";
@@ -16,6 +16,7 @@ import { CostMethodOf } from "./cost-method";
 import { OpenBook } from "./open-book";
 import { Pnl } from "./pnl";
 import { Reckoned } from "./reckoned";
+import { marketValue, ofBook, type Reckoning, unrealisedOf } from "./reckoning";
 import { Transfer } from "./transfer";
 
 /** Whose the account's cash and positions are: its own book and those of people, bots and strategies. */
@@ -92,11 +93,14 @@ const KINDS: Record<Book["kind"], string> = {
 function OneBook({ account, book, may }: { account: AccountSummary; book: Book; may: boolean }) {
   const { currency } = account;
   const held = book.positions.filter((one) => sign(one.quantity) !== 0);
-  const figure = (of: string, name: string, value: React.ReactNode) => (
+  const made = ofBook(book);
+  const figure = (name: string, of: Reckoning | string, value: ReactNode) => (
     <div className="bg-panel px-3 py-2">
       <dt className="text-xs text-muted">{name}</dt>
       <dd className="font-semibold">
-        <Reckoned of={of}>{value}</Reckoned>
+        <Reckoned of={of} currency={currency}>
+          {value}
+        </Reckoned>
       </dd>
     </div>
   );
@@ -112,14 +116,14 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
       aside={may && book.id !== null && <CloseBook account={account} book={book} id={book.id} />}
     >
       <dl className="grid grid-cols-2 gap-px border-b border-line bg-line sm:grid-cols-3 lg:grid-cols-6">
-        {figure("value", "Value", money(book.equity, currency))}
-        {figure("cash", "Cash", money(book.cash, currency))}
-        {figure("buying_power", "Buying power", money(book.buying_power, currency))}
-        {figure("funded", "Given to it", money(book.funded, currency))}
-        {figure("realised", "Realised", <Pnl amount={book.realised_pnl} currency={currency} />)}
+        {figure("Value", made.equity, money(book.equity, currency))}
+        {figure("Cash", made.cash, money(book.cash, currency))}
+        {figure("Buying power", made.buyingPower, money(book.buying_power, currency))}
+        {figure("Given to it", "funded", money(book.funded, currency))}
+        {figure("Realised", made.realised, <Pnl amount={book.realised_pnl} currency={currency} />)}
         {figure(
-          "unrealised",
           "Unrealised",
+          made.unrealised,
           <Pnl amount={book.unrealised_pnl} currency={currency} />,
         )}
       </dl>
@@ -146,20 +150,49 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
 function columns(currency: string): Column<Book["positions"][number]>[] {
   return [
     { id: "symbol", header: "Symbol", cell: (p) => <b>{p.symbol}</b> },
-    { id: "quantity", header: "Quantity", numeric: true, cell: (p) => quantity(p.quantity) },
+    {
+      id: "quantity",
+      header: "Quantity",
+      numeric: true,
+      cell: (p) => <Reckoned of="held">{quantity(p.quantity)}</Reckoned>,
+    },
     {
       id: "average",
       header: "Average price",
       numeric: true,
       wide: true,
-      cell: (p) => <Reckoned of="average_price">{averagePrice(p.average_price)}</Reckoned>,
+      cell: (p) => (
+        <Reckoned of="average_price" values={[["Units held", quantity(p.quantity)]]}>
+          {averagePrice(p.average_price)}
+        </Reckoned>
+      ),
     },
-    { id: "value", header: "Value", numeric: true, cell: (p) => money(p.market_value, currency) },
+    {
+      id: "market",
+      header: "Market price",
+      numeric: true,
+      wide: true,
+      cell: (p) => <Reckoned of="market_price">{price(p.market_price)}</Reckoned>,
+    },
+    {
+      id: "value",
+      header: "Value",
+      numeric: true,
+      cell: (p) => (
+        <Reckoned of={marketValue(p)} currency={currency}>
+          {money(p.market_value, currency)}
+        </Reckoned>
+      ),
+    },
     {
       id: "unrealised",
       header: "Unrealised",
       numeric: true,
-      cell: (p) => <Pnl amount={p.unrealised_pnl} currency={currency} />,
+      cell: (p) => (
+        <Reckoned of={unrealisedOf(p)} currency={currency}>
+          <Pnl amount={p.unrealised_pnl} currency={currency} />
+        </Reckoned>
+      ),
     },
   ];
 }

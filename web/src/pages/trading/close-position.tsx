@@ -9,6 +9,8 @@ import { Fact } from "../../ui/surface";
 import { Decision } from "../decision";
 import { ModeBadge } from "../frame/mode";
 import { Pnl } from "./pnl";
+import { FromFills, Reckoned } from "./reckoned";
+import { marketValue, unrealisedOf } from "./reckoning";
 
 interface ClosePositionProps {
   account: AccountSummary;
@@ -56,10 +58,24 @@ export function ClosePosition({ account, position, returnTo, onClose }: ClosePos
         {account.name}: {account.mode === "live" ? "real money moves" : "no real money moves"}
       </p>
       <dl className="divide-y divide-line/60">
-        <Fact name="Held">{quantity(position.quantity)}</Fact>
-        <Fact name="Worth now">{money(position.market_value, account.currency)}</Fact>
+        <Fact name="Held">
+          <FromFills
+            of="held"
+            whose={{ account_id: account.id, symbol: position.symbol }}
+            amount={position.quantity}
+          >
+            {quantity(position.quantity)}
+          </FromFills>
+        </Fact>
+        <Fact name="Worth now">
+          <Reckoned of={marketValue(position)} currency={account.currency}>
+            {money(position.market_value, account.currency)}
+          </Reckoned>
+        </Fact>
         <Fact name="Unrealised">
-          <Pnl amount={position.unrealised_pnl} currency={account.currency} />
+          <Reckoned of={unrealisedOf(position)} currency={account.currency}>
+            <Pnl amount={position.unrealised_pnl} currency={account.currency} />
+          </Reckoned>
         </Fact>
       </dl>
       <Choice

@@ -11,6 +11,8 @@ import { type Column, Table } from "../../ui/table";
 import { More, nothing, usePages } from "../paging";
 import { everyPage, fillsCsv } from "./export";
 import { Pnl } from "./pnl";
+import { Reckoned } from "./reckoned";
+import { realisedBy } from "./reckoning";
 import { SideAndSymbol } from "./words";
 
 /** Every execution of the account, newest first; what the broker corrected or took back is marked. */
@@ -84,13 +86,23 @@ function fillColumns(currency: string, undone: ReadonlyMap<string, Fill["kind"]>
     },
     { id: "quantity", header: "Quantity", numeric: true, cell: (f) => quantity(f.quantity) },
     { id: "price", header: "Price", numeric: true, cell: (f) => price(f.price) },
-    { id: "fee", header: "Fee", numeric: true, wide: true, cell: (f) => money(f.fee, currency) },
+    {
+      id: "fee",
+      header: "Fee",
+      numeric: true,
+      wide: true,
+      cell: (f) => <Reckoned of="fill_fee">{money(f.fee, currency)}</Reckoned>,
+    },
     {
       id: "realised",
       header: "Realised",
       numeric: true,
       wide: true,
-      cell: (f) => <Pnl amount={f.realised_pnl} currency={currency} />,
+      cell: (f) => (
+        <Reckoned of={realisedBy(f)} currency={currency}>
+          <Pnl amount={f.realised_pnl} currency={currency} />
+        </Reckoned>
+      ),
     },
     {
       id: "execution",

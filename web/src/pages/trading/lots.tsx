@@ -10,6 +10,7 @@ import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { Pnl } from "./pnl";
 import { Reckoned } from "./reckoned";
+import { averagePriceOf, costOf, unrealisedOf } from "./reckoning";
 
 interface LotsProps {
   account: AccountSummary;
@@ -53,12 +54,18 @@ export function Lots({ account, position, returnTo, onClose }: LotsProps) {
     >
       <dl className="mb-3 grid gap-x-8 sm:grid-cols-2">
         <Fact name="Held">{quantity(position.quantity)}</Fact>
-        <Fact name="Paid for it">{money(position.cost_basis, currency)}</Fact>
+        <Fact name="Paid for it">
+          <Reckoned of={costOf(position)} currency={currency}>
+            {money(position.cost_basis, currency)}
+          </Reckoned>
+        </Fact>
         <Fact name="Average price">
-          <Reckoned of="average_price">{averagePrice(position.average_price)}</Reckoned>
+          <Reckoned of={averagePriceOf(position)} currency={currency}>
+            {averagePrice(position.average_price)}
+          </Reckoned>
         </Fact>
         <Fact name="Unrealised">
-          <Reckoned of="unrealised">
+          <Reckoned of={unrealisedOf(position)} currency={currency}>
             <Pnl amount={position.unrealised_pnl} currency={currency} />
           </Reckoned>
         </Fact>

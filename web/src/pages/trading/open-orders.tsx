@@ -1,6 +1,5 @@
 import { useMemo, useState } from "react";
 import type { AccountSummary, Problem } from "../../api/types";
-import { quantity } from "../../format/quantity";
 import { clock } from "../../format/time";
 import { orders } from "../../live/desk";
 import { isOpen, type Placed, withLegs } from "../../live/orders";
@@ -9,7 +8,7 @@ import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
 import { AmendButton, CancelAll, CancelButton } from "./order-acts";
-import { OrderCell, PriceCell } from "./order-cells";
+import { Filled, OrderCell, PriceCell } from "./order-cells";
 import { StatusTag } from "./words";
 
 /** The orders that can still fill, live, legs below their parents, each with a way to change and to cancel it. */
@@ -71,7 +70,7 @@ function openColumns(
       id: "filled",
       header: "Filled / quantity",
       numeric: true,
-      cell: ({ order }) => `${quantity(order.filled_quantity)} / ${quantity(order.quantity)}`,
+      cell: ({ order }) => <Filled of={order} />,
     },
     { id: "price", header: "Price", numeric: true, cell: ({ order }) => <PriceCell of={order} /> },
     {

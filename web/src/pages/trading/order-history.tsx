@@ -2,15 +2,13 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useMemo, useRef } from "react";
 import { answer, api } from "../../api/client";
 import type { AccountSummary, Order } from "../../api/types";
-import { averagePrice, money } from "../../format/money";
-import { quantity } from "../../format/quantity";
 import { type Placed, withLegs } from "../../live/orders";
 import { DateTime } from "../../ui/date-time";
 import { Download } from "../../ui/download";
 import { type Column, Table } from "../../ui/table";
 import { More, nothing, usePages } from "../paging";
 import { everyPage, ordersCsv } from "./export";
-import { OrderCell } from "./order-cells";
+import { AverageFill, Fees, Filled, OrderCell } from "./order-cells";
 import { OrderTrail } from "./order-trail";
 import { orderLine, priceWords, StatusTag, TYPES } from "./words";
 
@@ -94,7 +92,7 @@ function historyColumns(open: (id: string, from: HTMLElement) => void): Column<P
       id: "filled",
       header: "Filled / quantity",
       numeric: true,
-      cell: ({ order }) => `${quantity(order.filled_quantity)} / ${quantity(order.quantity)}`,
+      cell: ({ order }) => <Filled of={order} />,
     },
     {
       id: "price",
@@ -108,14 +106,14 @@ function historyColumns(open: (id: string, from: HTMLElement) => void): Column<P
       header: "Average fill",
       numeric: true,
       wide: true,
-      cell: ({ order }) => averagePrice(order.average_fill_price),
+      cell: ({ order }) => <AverageFill of={order} />,
     },
     {
       id: "fees",
       header: "Fees",
       numeric: true,
       wide: true,
-      cell: ({ order }) => money(order.fees),
+      cell: ({ order }) => <Fees of={order} />,
     },
     {
       id: "by",

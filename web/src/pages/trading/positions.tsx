@@ -14,7 +14,8 @@ import { positionsCsv } from "./export";
 import { Liquidate } from "./liquidate";
 import { Lots } from "./lots";
 import { Pnl } from "./pnl";
-import { Reckoned } from "./reckoned";
+import { FromFills, Reckoned } from "./reckoned";
+import { averagePriceOf, marketValue, unrealisedOf } from "./reckoning";
 
 /** What is open beside the table: one position's closing, or its lots. */
 type Open = { of: "close" | "lots"; symbol: string; from: HTMLElement } | null;
@@ -77,6 +78,11 @@ export function Positions({ account }: { account: AccountSummary }) {
   );
 }
 
+/** Whose fills made a position. */
+function whose({ account_id, symbol }: Position) {
+  return { account_id, symbol };
+}
+
 function positionColumns(
   currency: string,
   may: boolean,
@@ -104,7 +110,9 @@ function positionColumns(
       numeric: true,
       cell: (p) => (
         <>
-          {quantity(p.quantity)}
+          <FromFills of="held" whose={whose(p)} amount={p.quantity}>
+            {quantity(p.quantity)}
+          </FromFills>
           {sign(p.quantity) < 0 && <span className="block text-2xs text-muted">short</span>}
         </>
       ),
@@ -114,14 +122,18 @@ function positionColumns(
       id: "average",
       header: "Average price",
       numeric: true,
-      cell: (p) => <Reckoned of="average_price">{averagePrice(p.average_price)}</Reckoned>,
+      cell: (p) => (
+        <Reckoned of={averagePriceOf(p)} currency={currency}>
+          {averagePrice(p.average_price)}
+        </Reckoned>
+      ),
       wide: true,
     },
     {
       id: "market",
       header: "Market price",
       numeric: true,
-      cell: (p) => price(p.market_price),
+      cell: (p) => <Reckoned of="market_price">{price(p.market_price)}</Reckoned>,
       wide: true,
     },
     {
@@ -129,7 +141,11 @@ function positionColumns(
       header: "Value",
       numeric: true,
       wide: true,
-      cell: (p) => money(p.market_value, currency),
+      cell: (p) => (
+        <Reckoned of={marketValue(p)} currency={currency}>
+          {money(p.market_value, currency)}
+        </Reckoned>
+      ),
       sort: (p) => Number(p.market_value ?? 0),
     },
     {
@@ -137,13 +153,7 @@ function positionColumns(
       header: "Unrealised",
       numeric: true,
       cell: (p) => (
-        <Reckoned
-          of="unrealised"
-          values={[
-            ["Value", money(p.market_value, currency)],
-            ["Cost", money(p.cost_basis, currency)],
-          ]}
-        >
+        <Reckoned of={unrealisedOf(p)} currency={currency}>
           <Pnl amount={p.unrealised_pnl} currency={currency} />
         </Reckoned>
       ),
@@ -155,9 +165,9 @@ function positionColumns(
       numeric: true,
       wide: true,
       cell: (p) => (
-        <Reckoned of="realised">
+        <FromFills of="realised" whose={whose(p)} amount={p.realised_pnl} currency={currency}>
           <Pnl amount={p.realised_pnl} currency={currency} />
-        </Reckoned>
+        </FromFills>
       ),
       sort: (p) => Number(p.realised_pnl),
     },

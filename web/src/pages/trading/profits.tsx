@@ -6,6 +6,7 @@ import { quantity } from "../../format/quantity";
 import { type Column, Table } from "../../ui/table";
 import { Pnl } from "./pnl";
 import { Reckoned } from "./reckoned";
+import { profitOf, type Reckoning, worth } from "./reckoning";
 
 interface ProfitsProps {
   figures: Portfolio | undefined;
@@ -16,7 +17,7 @@ type Row<List extends "by_symbol" | "by_book" | "by_day"> = Portfolio[List][numb
 
 /** A column of money that opens its formula. */
 function profit<R>(
-  of: string,
+  of: (row: R) => Reckoning | string,
   id: string,
   header: string,
   currency: string,
@@ -29,7 +30,7 @@ function profit<R>(
     numeric: true,
     sort: (row) => Number(amount(row)),
     cell: (row) => (
-      <Reckoned of={of}>
+      <Reckoned of={of(row)} currency={currency}>
         <Pnl amount={amount(row)} currency={currency} />
       </Reckoned>
     ),
@@ -47,13 +48,43 @@ export function BySymbol({ figures, currency }: ProfitsProps) {
         id: "held",
         header: "Held",
         numeric: true,
-        cell: (row) => quantity(row.quantity),
+        cell: (row) => <Reckoned of="held">{quantity(row.quantity)}</Reckoned>,
         wide: true,
       },
-      { id: "value", header: "Value", numeric: true, cell: (row) => money(row.value, currency) },
-      profit("realised", "realised", "Realised", currency, (row) => row.realised, wide),
-      profit("unrealised", "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),
-      profit("by_symbol", "all", "Profit", currency, (r) => plus(r.realised, r.unrealised)),
+      {
+        id: "value",
+        header: "Value",
+        numeric: true,
+        sort: (row) => Number(row.value),
+        cell: (row) => (
+          <Reckoned of={worth(row)} currency={currency}>
+            {money(row.value, currency)}
+          </Reckoned>
+        ),
+      },
+      profit(
+        () => "realised",
+        "realised",
+        "Realised",
+        currency,
+        (row) => row.realised,
+        wide,
+      ),
+      profit(
+        () => "unrealised",
+        "unrealised",
+        "Unrealised",
+        currency,
+        (row) => row.unrealised,
+        wide,
+      ),
+      profit(
+        (r) => profitOf("by_symbol", r),
+        "all",
+        "Profit",
+        currency,
+        (r) => plus(r.realised, r.unrealised),
+      ),
     ];
   }, [currency]);
   return (
@@ -78,11 +109,43 @@ export function ByBook({ figures, currency }: ProfitsProps) {
         cell: (row) => <b>{row.book.name}</b>,
         sort: (r) => r.book.name,
       },
-      { id: "value", header: "Value", numeric: true, cell: (row) => money(row.value, currency) },
-      profit("realised", "realised", "Realised", currency, (row) => row.realised, wide),
-      profit("unrealised", "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),
-      { id: "fees", header: "Fees", numeric: true, cell: (r) => money(r.fees, currency), ...wide },
-      profit("by_book", "all", "Profit", currency, (r) => plus(r.realised, r.unrealised)),
+      {
+        id: "value",
+        header: "Value",
+        numeric: true,
+        sort: (row) => Number(row.value),
+        cell: (row) => <Reckoned of="value">{money(row.value, currency)}</Reckoned>,
+      },
+      profit(
+        () => "realised",
+        "realised",
+        "Realised",
+        currency,
+        (row) => row.realised,
+        wide,
+      ),
+      profit(
+        () => "unrealised",
+        "unrealised",
+        "Unrealised",
+        currency,
+        (row) => row.unrealised,
+        wide,
+      ),
+      {
+        id: "fees",
+        header: "Fees",
+        numeric: true,
+        cell: (row) => <Reckoned of="fees">{money(row.fees, currency)}</Reckoned>,
+        ...wide,
+      },
+      profit(
+        (r) => profitOf("by_book", r),
+        "all",
+        "Profit",
+        currency,
+        (r) => plus(r.realised, r.unrealised),
+      ),
     ];
   }, [currency]);
   return (
@@ -107,10 +170,36 @@ export function ByDay({ figures, currency }: ProfitsProps) {
         cell: (row) => row.day.slice(0, 10),
         sort: (row) => row.day,
       },
-      profit("by_day", "profit", "Profit", currency, (row) => row.profit),
-      profit("realised", "realised", "Realised", currency, (row) => row.realised, wide),
-      profit("unrealised", "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),
-      profit("deposits", "flows", "Paid in", currency, (row) => row.flows),
+      profit(
+        (r) => profitOf("by_day", r),
+        "profit",
+        "Profit",
+        currency,
+        (row) => row.profit,
+      ),
+      profit(
+        () => "realised",
+        "realised",
+        "Realised",
+        currency,
+        (row) => row.realised,
+        wide,
+      ),
+      profit(
+        () => "unrealised",
+        "unrealised",
+        "Unrealised",
+        currency,
+        (row) => row.unrealised,
+        wide,
+      ),
+      profit(
+        () => "deposits",
+        "flows",
+        "Paid in",
+        currency,
+        (row) => row.flows,
+      ),
     ];
   }, [currency]);
   return (

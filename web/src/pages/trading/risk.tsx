@@ -3,7 +3,6 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { LimitInForce, Scope } from "../../api/types";
-import { group } from "../../format/decimal";
 import { Button, Select } from "../../ui/controls";
 import { DateTime } from "../../ui/date-time";
 import { Plus } from "../../ui/icons";
@@ -13,6 +12,8 @@ import { useAct } from "../act";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
 import { byScope, limitText, type ScopeLimits } from "./limits";
+import { Reckoned, written } from "./reckoned";
+import { result, unitOf, usageOf } from "./reckoning";
 import { SetLimit } from "./set-limit";
 
 /** What is being set: a new limit, or another value of one. */
@@ -155,8 +156,15 @@ function OneLimit({
         <p className="text-xs text-muted">{limit.explanation}</p>
       </div>
       <div>
-        <p className="mb-1 flex justify-between gap-3">
-          <span className="text-muted">{limit.used === null ? "" : group(limit.used, 0, 2)}</span>
+        <p className="mb-1 flex items-baseline justify-between gap-3">
+          <span className="text-muted">
+            {limit.used !== null && (
+              <Reckoned of={usageOf(limit)}>
+                {written(limit.used, unitOf(limit.kind))} ·{" "}
+                {written(result(usageOf(limit)), "share")}
+              </Reckoned>
+            )}
+          </span>
           <span className="font-semibold">{limitText(limit.kind, limit.value)}</span>
         </p>
         {limit.fraction !== null && (
