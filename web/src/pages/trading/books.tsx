@@ -15,8 +15,8 @@ import { useBooks } from "./books-query";
 import { CostMethodOf } from "./cost-method";
 import { OpenBook } from "./open-book";
 import { Pnl } from "./pnl";
-import { Reckoned } from "./reckoned";
-import { marketValue, ofBook, type Reckoning, unrealisedOf } from "./reckoning";
+import { FromFills, Reckoned } from "./reckoned";
+import { averagePriceOf, marketValue, ofBook, type Reckoning, unrealisedOf } from "./reckoning";
 import { Transfer } from "./transfer";
 
 /** Whose the account's cash and positions are: its own book and those of people, bots and strategies. */
@@ -83,6 +83,9 @@ function OfAccount({ account }: { account: AccountSummary }) {
   );
 }
 
+/** What the account's own book, which has no id, is called in a question. */
+const OWN_BOOK = "00000000-0000-0000-0000-000000000000";
+
 const KINDS: Record<Book["kind"], string> = {
   own: "the account's own",
   person: "of a person",
@@ -130,7 +133,7 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
       {held.length > 0 ? (
         <Table
           label={`Positions of ${book.name}`}
-          columns={columns(currency)}
+          columns={columns(account, book)}
           rows={held}
           rowId={(one) => one.symbol}
           empty=""
@@ -147,14 +150,22 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
   );
 }
 
-function columns(currency: string): Column<Book["positions"][number]>[] {
+function columns(
+  { id: account_id, currency }: AccountSummary,
+  book: Book,
+): Column<Book["positions"][number]>[] {
+  const whose = { account_id, book_id: book.id ?? OWN_BOOK };
   return [
     { id: "symbol", header: "Symbol", cell: (p) => <b>{p.symbol}</b> },
     {
       id: "quantity",
       header: "Quantity",
       numeric: true,
-      cell: (p) => <Reckoned of="held">{quantity(p.quantity)}</Reckoned>,
+      cell: (p) => (
+        <FromFills of="held" whose={{ ...whose, symbol: p.symbol }} amount={p.quantity}>
+          {quantity(p.quantity)}
+        </FromFills>
+      ),
     },
     {
       id: "average",
@@ -162,7 +173,7 @@ function columns(currency: string): Column<Book["positions"][number]>[] {
       numeric: true,
       wide: true,
       cell: (p) => (
-        <Reckoned of="average_price" values={[["Units held", quantity(p.quantity)]]}>
+        <Reckoned of={averagePriceOf(p)} currency={currency}>
           {averagePrice(p.average_price)}
         </Reckoned>
       ),

@@ -16,6 +16,7 @@ import { Positions } from "./positions";
 import { ByBook, ByDay, BySymbol } from "./profits";
 import { Reckoned, written } from "./reckoned";
 import {
+  earnedOver,
   ofPortfolio,
   profitSince,
   type Reckoning,
@@ -69,7 +70,11 @@ function OfAccount({ account }: { account: AccountSummary }) {
           onChange={(next) => navigate({ search: (old) => ({ ...old, by: next as typeof by }) })}
           tabs={[
             { value: "positions", text: "Positions", content: <Positions account={account} /> },
-            { value: "symbol", text: "By symbol", content: <BySymbol {...figures} /> },
+            {
+              value: "symbol",
+              text: "By symbol",
+              content: <BySymbol figures={data} account={account} />,
+            },
             { value: "book", text: "By book", content: <ByBook {...figures} /> },
             { value: "day", text: "By day", content: <ByDay {...figures} /> },
           ]}
@@ -217,9 +222,13 @@ const PERIODS: Record<Figures["periods"][number]["period"], string> = {
 };
 
 function Returns({ figures, currency }: FiguresProps) {
-  const cell = (of: string, since: string | null, value: ReactNode) => (
+  const cell = (of: Reckoning | string, since: string | null, value: ReactNode) => (
     <td className="border-b border-line/60 px-2 py-1.5 text-right">
-      <Reckoned of={of} values={since ? [["Since", dateTime(since)]] : undefined}>
+      <Reckoned
+        of={of}
+        currency={currency}
+        values={since ? [["Since", dateTime(since)]] : undefined}
+      >
         {value}
       </Reckoned>
     </td>
@@ -253,7 +262,11 @@ function Returns({ figures, currency }: FiguresProps) {
                 <th scope="row" className="border-b border-line/60 py-1.5 text-left font-normal">
                   {PERIODS[one.period]}
                 </th>
-                {cell("profit", one.since, <Pnl amount={one.profit} currency={currency} />)}
+                {cell(
+                  earnedOver(one.profit, figures.value),
+                  one.since,
+                  <Pnl amount={one.profit} currency={currency} />,
+                )}
                 {cell("time_weighted", one.since, percent(one.time_weighted?.fraction ?? null))}
                 {cell("money_weighted", one.since, percent(one.money_weighted?.fraction ?? null))}
                 <td className="border-b border-line/60 px-2 py-1.5 text-right max-sm:hidden">

@@ -1,12 +1,12 @@
 import { useMemo } from "react";
-import type { Portfolio } from "../../api/types";
+import type { AccountSummary, Portfolio } from "../../api/types";
 import { plus } from "../../format/decimal";
 import { money } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { type Column, Table } from "../../ui/table";
 import { Pnl } from "./pnl";
-import { Reckoned } from "./reckoned";
-import { profitOf, type Reckoning, worth } from "./reckoning";
+import { FromFills, Reckoned } from "./reckoned";
+import { gained, profitOf, type Reckoning, worth } from "./reckoning";
 
 interface ProfitsProps {
   figures: Portfolio | undefined;
@@ -39,7 +39,14 @@ function profit<R>(
 }
 
 /** The profit of each symbol. */
-export function BySymbol({ figures, currency }: ProfitsProps) {
+export function BySymbol({
+  figures,
+  account,
+}: {
+  figures: Portfolio | undefined;
+  account: AccountSummary;
+}) {
+  const { id, currency } = account;
   const columns = useMemo((): Column<Row<"by_symbol">>[] => {
     const wide = { wide: true };
     return [
@@ -48,7 +55,11 @@ export function BySymbol({ figures, currency }: ProfitsProps) {
         id: "held",
         header: "Held",
         numeric: true,
-        cell: (row) => <Reckoned of="held">{quantity(row.quantity)}</Reckoned>,
+        cell: (row) => (
+          <FromFills of="held" whose={{ account_id: id, symbol: row.symbol }} amount={row.quantity}>
+            {quantity(row.quantity)}
+          </FromFills>
+        ),
         wide: true,
       },
       {
@@ -62,22 +73,24 @@ export function BySymbol({ figures, currency }: ProfitsProps) {
           </Reckoned>
         ),
       },
-      profit(
-        () => "realised",
-        "realised",
-        "Realised",
-        currency,
-        (row) => row.realised,
-        wide,
-      ),
-      profit(
-        () => "unrealised",
-        "unrealised",
-        "Unrealised",
-        currency,
-        (row) => row.unrealised,
-        wide,
-      ),
+      {
+        id: "realised",
+        header: "Realised",
+        numeric: true,
+        sort: (row) => Number(row.realised),
+        cell: (row) => (
+          <FromFills
+            of="realised"
+            whose={{ account_id: id, symbol: row.symbol }}
+            amount={row.realised}
+            currency={currency}
+          >
+            <Pnl amount={row.realised} currency={currency} />
+          </FromFills>
+        ),
+        ...wide,
+      },
+      profit(gained, "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),
       profit(
         (r) => profitOf("by_symbol", r),
         "all",
@@ -86,7 +99,7 @@ export function BySymbol({ figures, currency }: ProfitsProps) {
         (r) => plus(r.realised, r.unrealised),
       ),
     ];
-  }, [currency]);
+  }, [id, currency]);
   return (
     <Table
       label="Profit by symbol"

@@ -28,8 +28,8 @@ export function Reckoned({ of, currency, values, children }: ReckonedProps) {
   );
 }
 
-/** Whose fills: those of an order, or of a symbol on an account. */
-type Whose = { order_id: string } | { account_id: string; symbol: string };
+/** Whose fills: those of an order, or of a symbol on an account or in one of its books. */
+type Whose = { order_id: string } | { account_id: string; book_id?: string; symbol: string };
 
 interface FromFillsProps {
   /** Which of the numbers that fills make. */

@@ -14,6 +14,8 @@ import { makes, written } from "./reckoned";
 import {
   averagePriceOf,
   costOf,
+  earnedOver,
+  gained,
   marketValue,
   ofAccount,
   ofBook,
@@ -156,6 +158,7 @@ describe("a number's formula makes the number", () => {
     check(made.fees, figures.fees);
     for (const one of figures.by_symbol) {
       check(worth(one), one.value);
+      check(gained(one), one.unrealised);
       check(profitOf("by_symbol", one), plus(one.realised, one.unrealised));
     }
     expect(written(result(shareOf("1795.51456", "100262.84057865")), "share")).toBe("1.79 %");
@@ -167,6 +170,7 @@ describe("a number's formula makes the number", () => {
     const point = { equity: "100262.84", cash: "99534.88", flows: "250" } as EquityPoint;
     check(valueAt(point), point.equity);
     check(profitSince(point, first), "12.84");
+    check(earnedOver("12.84", point.equity), "12.84");
   });
 
   it.each([

@@ -78,6 +78,7 @@ export function total(amounts: readonly string[]): string {
   return amounts.reduce(plus, "0");
 }
 
+type Earning = Pick<Position, "market_value" | "unrealised_pnl">;
 type Held = Pick<Position, "quantity" | "average_price" | "market_price">;
 
 export function marketValue({ quantity, market_price }: Held): Reckoning {
@@ -91,12 +92,20 @@ export function marketValue({ quantity, market_price }: Held): Reckoning {
   };
 }
 
-export function averagePriceOf({ quantity, cost_basis }: Position): Reckoning {
+/** What is held costs what it is worth, less what it has gained since. */
+export function averagePriceOf(held: Earning & { quantity: string }): Reckoning {
+  const { quantity, market_value, unrealised_pnl } = held;
+  const known = market_value !== null && unrealised_pnl !== null;
   return {
     of: "average_price",
     unit: "average",
     terms: [
-      term(undefined, "Cost of the units held", cost_basis, "money"),
+      term(
+        undefined,
+        "Cost of the units held",
+        known ? minus(market_value, unrealised_pnl) : null,
+        "money",
+      ),
       term("÷", "Units held", quantity, "quantity"),
     ],
   };
@@ -279,6 +288,24 @@ export function worth({ quantity, value }: { quantity: string; value: string }):
     terms: [
       term(undefined, "Units held", quantity, "quantity"),
       term("×", "Latest price", over(value, quantity) ?? "0", "average"),
+    ],
+  };
+}
+
+/** What was gained on what is held of a symbol: what it is worth, less what it cost. */
+export function gained(row: { quantity: string; value: string; unrealised: string }): Reckoning {
+  const cost = term("−", "Cost", minus(row.value, row.unrealised), "money");
+  return { of: "unrealised", unit: "money", terms: [...worth(row).terms, cost] };
+}
+
+/** What was earned over a time that ends now. */
+export function earnedOver(profit: string, valueNow: string): Reckoning {
+  return {
+    of: "profit",
+    unit: "money",
+    terms: [
+      term(undefined, "Value now", valueNow, "money"),
+      term("−", "Value then, and paid in since", minus(valueNow, profit), "money"),
     ],
   };
 }
