@@ -86,8 +86,7 @@ function OfAccount({ account }: { account: AccountSummary }) {
 /** What the account's own book, which has no id, is called in a question. */
 const OWN_BOOK = "00000000-0000-0000-0000-000000000000";
 
-const KINDS: Record<Book["kind"], string> = {
-  own: "the account's own",
+const KINDS: Record<Exclude<Book["kind"], "own">, string> = {
   person: "of a person",
   bot: "of a bot",
   strategy: "of a strategy",
@@ -111,7 +110,7 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
     <Panel
       title={
         <span className="flex flex-wrap items-center gap-2">
-          {book.name} <Tag>{KINDS[book.kind]}</Tag>
+          {book.name} {book.kind !== "own" && <Tag>{KINDS[book.kind]}</Tag>}
           {book.owner && <span className="font-normal text-muted">{book.owner.name}</span>}
           <CostMethodOf account={account} book={book} may={may} />
         </span>

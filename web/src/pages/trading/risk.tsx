@@ -146,16 +146,18 @@ function OneLimit({
     return answer(api.POST("/api/v1/limits/drawdown-reset", { body }));
   }, changes);
   const refused = remove.problem ?? reset.problem;
+  // On a phone a limit without a bar fits beside its name.
+  const whole = limit.used === null ? "" : "max-md:col-span-2";
   return (
-    <article className="grid items-center gap-x-6 gap-y-1.5 px-3 py-2.5 md:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)_minmax(0,0.8fr)_auto]">
-      <div>
+    <article className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-6 gap-y-1.5 px-3 py-2.5 md:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)_minmax(0,0.8fr)_auto]">
+      <div className={whole}>
         <h3 className="font-medium">
           {limit.title} {limit.fixed && <Tag>configuration</Tag>}{" "}
           {limit.symbol && <Tag>{limit.symbol}</Tag>}
         </h3>
         <p className="text-xs text-muted">{limit.explanation}</p>
       </div>
-      <div>
+      <div className={whole}>
         <p className="mb-1 flex items-baseline justify-between gap-3">
           <span className="text-muted">
             {limit.used !== null && (
@@ -208,12 +210,12 @@ function OneLimit({
         )}
       </div>
       {refused && (
-        <div className="md:col-span-4">
+        <div className="col-span-2 md:col-span-4">
           <Refusal problem={refused} title="The limit was not changed" />
         </div>
       )}
       {remove.answer?.done === false && (
-        <div className="md:col-span-4">
+        <div className="col-span-2 md:col-span-4">
           <AwaitsApproval />
         </div>
       )}
