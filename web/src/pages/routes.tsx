@@ -114,6 +114,12 @@ const security = createRoute({
   component: lazyRouteComponent(() => import("./identity/security"), "Security"),
 });
 
+const keys = createRoute({
+  getParentRoute: () => root,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("./identity/keys"), "Keys"),
+});
+
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
@@ -148,6 +154,7 @@ export const router = createRouter({
     approvals,
     users,
     security,
+    keys,
     audit,
     about,
   ]),

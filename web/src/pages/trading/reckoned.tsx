@@ -125,6 +125,7 @@ export function written(amount: string | null, unit: Unit, currency?: string): s
     case "share":
       return amount === null ? UNKNOWN : `${group(times(amount, "100"), 2)} %`;
     case "number":
-      return amount === null ? UNKNOWN : group(amount, 0, 4);
+      // Leverages are small, amounts of money are not.
+      return amount === null ? UNKNOWN : group(amount, 0, Math.abs(Number(amount)) < 1 ? 4 : 2);
   }
 }

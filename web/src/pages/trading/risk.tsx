@@ -182,7 +182,7 @@ function OneLimit({
         <br />
         <DateTime at={limit.set_at} />
       </p>
-      <div className="flex gap-1.5 md:min-w-36 md:justify-end">
+      <div className="flex justify-end gap-1.5 md:min-w-36">
         {may && limit.kind === "drawdown" && (limit.fraction ?? 0) >= 1 && (
           <Button small onClick={() => reset.send()}>
             Trade again
