@@ -74,7 +74,7 @@ export function standing(
 }
 
 const STANDING = {
-  good: <Tag tone="good">good</Tag>,
+  good: null,
   revoked: <Tag tone="bad">revoked</Tag>,
   over: <Tag tone="warn">over</Tag>,
 } as const;
@@ -91,7 +91,8 @@ function keyColumns(
       sort: (key) => key.name,
       cell: (key) => (
         <>
-          <span className="font-medium">{key.name}</span> <code>{small(key.id)}</code>
+          <span className="font-medium">{key.name}</span> {STANDING[standing(key, Date.now())]}
+          <code>{small(key.id)}</code>
         </>
       ),
     },
@@ -147,7 +148,6 @@ function keyColumns(
       sort: (key) => key.created_at,
       cell: (key) => <DateTime at={key.created_at} />,
     },
-    { id: "standing", header: "Is", cell: (key) => STANDING[standing(key, Date.now())] },
     {
       id: "revoke",
       header: "Revoke",

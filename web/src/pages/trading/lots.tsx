@@ -9,7 +9,7 @@ import { Fact } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { Pnl } from "./pnl";
-import { Reckoned } from "./reckoned";
+import { FromFills, Reckoned } from "./reckoned";
 import { averagePriceOf, costOf, unrealisedOf } from "./reckoning";
 
 interface LotsProps {
@@ -53,7 +53,15 @@ export function Lots({ account, position, returnTo, onClose }: LotsProps) {
       description="What is held, by when it was bought; oldest first."
     >
       <dl className="mb-3 grid gap-x-8 sm:grid-cols-2">
-        <Fact name="Held">{quantity(position.quantity)}</Fact>
+        <Fact name="Held">
+          <FromFills
+            of="held"
+            whose={{ account_id: account.id, symbol: position.symbol }}
+            amount={position.quantity}
+          >
+            {quantity(position.quantity)}
+          </FromFills>
+        </Fact>
         <Fact name="Paid for it">
           <Reckoned of={costOf(position)} currency={currency}>
             {money(position.cost_basis, currency)}
