@@ -1,13 +1,12 @@
 //! The SQL of `audit_log` and `audit_heads`.
 
 use sqlx::AssertSqlSafe;
-use storage::{Connection, Places, RowExt as _, StorageError, query};
+use storage::{Connection, Places, RowExt as _, StorageError, padded, query};
 use vault::crypto;
 
 use crate::row::{BEFORE_ALL, Hash, Head, Row};
 
-/// Most rows in one INSERT. Powers of two below it make up the rest, so that there are few different statements and
-/// each stays prepared.
+/// Most rows in one INSERT.
 const AT_ONCE: usize = 256;
 
 /// Where the log ends: number and hash of its last row, 0 and zeros when it is empty.
@@ -30,19 +29,23 @@ pub(crate) async fn insert(
 ) -> Result<(), StorageError> {
     // SQLite takes several statements at once, which saves ways to its thread and back.
     let together = connection.backend_name() == "SQLite";
-    let mut left = rows;
-    while !left.is_empty() {
-        let (rows, later) = left.split_at(AT_ONCE.min(1 << left.len().ilog2()));
-        left = later;
-        let with_head = together && left.is_empty();
+    let last = rows.len().div_ceil(AT_ONCE);
+    for (nth, rows) in (1..).zip(rows.chunks(AT_ONCE)) {
+        let with_head = together && nth == last;
+        let rows = padded(rows);
         let mut places = Places::on(connection);
-        let mut sql = format!("{ROWS} {}", places.rows(rows.len(), 11));
+        let mut sql = format!(
+            "{ROWS} SELECT v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, \
+             v.column10, v.column11, v.column12 FROM (VALUES {}) AS v WHERE v.column1 = 1",
+            places.rows(rows.len(), 12)
+        );
         if with_head {
-            sql += &format!("; {HEAD} {}", places.rows(1, 3));
+            sql += &format!("; {HEAD} VALUES {}", places.rows(1, 3));
         }
         let mut insert = query(AssertSqlSafe(sql));
-        for (row, hash) in rows {
+        for (taken, (row, hash)) in rows {
             insert = insert
+                .bind(taken)
                 .bind(row.seq)
                 .bind(row.at)
                 .bind(&row.actor_kind)
@@ -61,7 +64,7 @@ pub(crate) async fn insert(
         insert.execute(&mut *connection).await?;
     }
     if !together {
-        let sql = format!("{HEAD} ($1, $2, $3)");
+        let sql = format!("{HEAD} VALUES ($1, $2, $3)");
         query(AssertSqlSafe(sql))
             .bind(head.seq)
             .bind(&head.hash)
@@ -72,9 +75,9 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-const HEAD: &str = "INSERT INTO audit_heads (seq, hash, signature) VALUES";
+const HEAD: &str = "INSERT INTO audit_heads (seq, hash, signature)";
 const ROWS: &str = "INSERT INTO audit_log (seq, at, actor_kind, actor_id, act, resource, outcome, address, request_id, \
-                    detail, hash) VALUES";
+                    detail, hash)";
 
 /// Numbers of the last row and of the last signed head, as of one moment; 0 when there is none.
 pub(crate) async fn bounds(connection: &mut Connection) -> Result<(i64, i64), StorageError> {

@@ -29,6 +29,9 @@ use clap::{Parser, Subcommand};
 
 use crate::home::Home;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A trading desk of your own.
 #[derive(Parser)]
 #[command(version, about, propagate_version = true)]

@@ -21,7 +21,7 @@ pub mod testing;
 
 pub use database::{Connection, Database, Engine, Row};
 pub use error::StorageError;
-pub use places::Places;
+pub use places::{Places, padded};
 pub use writer::{AuditChain, BoxFuture, Tx};
 
 pub use sqlx::Row as RowExt;

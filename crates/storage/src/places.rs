@@ -14,6 +14,18 @@ pub struct Places {
     last: usize,
 }
 
+/// Gives `rows` the length that their statement has room for: the last one comes again, marked with 0 where the others
+/// have 1. The lengths are few, so that there are few different statements and each stays prepared.
+pub fn padded<T>(rows: &[T]) -> Vec<(i64, &T)> {
+    let room = match rows.len().next_power_of_two() {
+        // In larger steps too many would be padding.
+        room if room >= 8 && rows.len() <= room / 4 * 3 => room / 4 * 3,
+        room => room,
+    };
+    let padding = rows.last().into_iter().cycle().map(|row| (0, row));
+    rows.iter().map(|row| (1, row)).chain(padding).take(room).collect()
+}
+
 impl Places {
     /// For a statement on this connection.
     pub fn on(connection: &Connection) -> Self {
@@ -57,6 +69,14 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_padded_to_few_lengths_and_nothing_stays_nothing() {
+        let lengths = |upto: usize| (0..=upto).map(|length| padded(&vec![(); length]).len());
+        assert_eq!(lengths(9).collect::<Vec<_>>(), [0, 1, 2, 4, 4, 6, 6, 8, 8, 12]);
+        assert_eq!(lengths(64).collect::<std::collections::BTreeSet<_>>().len(), 12);
+        assert_eq!(padded(&['a', 'b', 'c']), [(1, &'a'), (1, &'b'), (1, &'c'), (0, &'c')]);
+    }
 
     #[test]
     fn values_are_numbered_through_or_have_no_names() {

@@ -70,13 +70,18 @@ pub struct Account {
 }
 
 impl Account {
-    /// Writes into an audit row which account it is about, and whether its money is real. Every row about the orders of
-    /// an account passes here on its way to the journal, so that none can lack it.
-    pub(crate) fn sign(&self, mut entry: AuditEntry) -> AuditEntry {
-        entry.detail["account"] = json!(self.id);
-        entry.detail["mode"] = json!(self.mode.as_str());
-        entry
+    /// [`signed`] for this account.
+    pub(crate) fn sign(&self, entry: AuditEntry) -> AuditEntry {
+        signed(self.id, self.mode, entry)
     }
+}
+
+/// Writes into an audit row which account it is about, and whether its money is real. Every row about the orders of an
+/// account passes here on its way to the journal, so that none can lack it.
+pub(crate) fn signed(account: AccountId, mode: Mode, mut entry: AuditEntry) -> AuditEntry {
+    entry.detail["account"] = json!(account);
+    entry.detail["mode"] = json!(mode.as_str());
+    entry
 }
 
 /// Why an account takes no new risk at the moment.

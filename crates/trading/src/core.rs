@@ -45,8 +45,8 @@ use self::budget::Budget;
 pub use self::budget::{HeadRoom, Priority};
 use self::compare::Difference;
 pub(crate) use self::compare::Snapshot;
-pub(crate) use self::kill::Braked;
 pub use self::kill::Kill;
+pub(crate) use self::kill::{Braked, Closing};
 use self::search::Search;
 pub use self::search::Unknown;
 use crate::accounts::{Account, Blind};
@@ -144,6 +144,9 @@ pub(crate) enum Input {
     Sent { order: OrderId, answer: Result<String, SubmitFailure>, took: Duration },
     /// A kill switch was engaged after the order was journaled as being sent, and before it was: it did not leave.
     Withheld { order: OrderId, replaces: Option<OrderId> },
+    /// An order that closes a position was sent while the journal could not be written: only the file of kill switches has
+    /// it.
+    SentBeside(Box<Order>),
     /// The broker answered a cancel.
     CancelAnswered { order: OrderId, answer: Result<(), CancelFailure> },
     /// The broker answered a replacement.
@@ -309,6 +312,8 @@ pub(crate) struct Core {
     /// What the last comparison could not explain. The broker was not asked for everything in one moment, so it is
     /// believed when the next comparison finds the same.
     suspected: Difference,
+    /// The last step that had something to journal could not be.
+    journal_fails: bool,
     /// Another desk has taken the account over: this one does nothing any more.
     fenced: bool,
 }
@@ -361,6 +366,7 @@ impl Core {
             compare_wait: Backoff::default(),
             flattened: BTreeMap::new(),
             suspected: Difference::default(),
+            journal_fails: false,
             fenced: false,
         };
         core.pair_replacements();
@@ -394,6 +400,7 @@ impl Core {
                 by_id(*order).into_iter().collect()
             }
             Input::Event(event) => told(&event.client_order_id, &event.broker_order_id),
+            Input::SentBeside(order) => by_id(order.id).into_iter().collect(),
             Input::Compared(answer) => match answer.as_ref() {
                 Ok(snapshot) => {
                     let executed = snapshot.executions.iter();
@@ -506,7 +513,8 @@ impl Core {
 
     /// The step is in the journal: makes it the account's state, and gives what is to be done.
     pub(crate) fn committed(&mut self, step: Step, ledger: &mut Ledger) -> Vec<Effect> {
-        let Step { now, draft, effects, compared, .. } = step;
+        let Step { now, draft, entries, effects, compared, .. } = step;
+        self.journal_fails &= entries.is_empty() && draft.inserts.is_empty() && draft.changes.is_empty();
         self.account_for(&draft, ledger, now);
         for change in &draft.changes {
             self.newest_fill = self.newest_fill.max(change.booked.iter().map(|booked| booked.fill.at).max());
@@ -540,6 +548,7 @@ impl Core {
 
     /// The step could not be journaled: nothing is sent. Cancels are the exception, because they can only reduce risk.
     pub(crate) fn failed(&mut self, step: Step, why: &str) -> Vec<Effect> {
+        self.journal_fails = true;
         self.go_blind(step.now, &format!("the order journal cannot be written: {why}"));
         self.compare_at = Some(step.now);
         self.backlog.extend(step.kept);

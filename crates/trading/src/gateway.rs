@@ -219,9 +219,9 @@ impl Gateway {
                 .map_err(|source| StartError::Account { account: name, source })?;
             desks.insert(id, desk);
         }
-        kill::start(&shared, stop);
         limits::start(&shared, stop).await.map_err(StartError::Rules)?;
         let gateway = Self { shared, desks: Arc::new(desks), previews: Arc::default() };
+        kill::start(&gateway, stop);
         approvals::start(&gateway, stop);
         Ok(gateway)
     }
@@ -339,7 +339,7 @@ impl Gateway {
             core.accept(&mut asking, &request, new(), [new(), new()])
         };
         let intent = match accepted {
-            Ok(intent) => intent,
+            Ok(accepted) => accepted.intent(ctx),
             Err(Refused::NeedsApproval(limit)) => {
                 return self.ask_second_person(ctx, desk, request, limit).await;
             }

@@ -11,9 +11,12 @@
 //!    of them holds is engaged: so a switch survives a restart though the database could not be written.
 //!
 //! Releasing goes the other way round: first it is durable that the switch is released, then it is. A crash in between
-//! leaves it engaged. Closing positions needs orders, and an order that is not in the journal is never sent: so
-//! flattening waits for the journal, and cancels do not.
+//! leaves it engaged.
+//!
+//! Closing positions needs orders, and an order goes out when it is in the journal. Where the journal does not answer, the
+//! positions of whole accounts are closed all the same, with the file as journal ([`close`]).
 
+mod close;
 mod file;
 mod record;
 mod store;
@@ -23,21 +26,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{
-    AuditEntry, BookId, Context, Denied, Order, OrderId, Permission, Resource, StepUpNeeded, Timestamp,
+    AccountId, AuditEntry, BookId, Context, Denied, Order, OrderId, Permission, Resource, StepUpNeeded,
+    Timestamp,
 };
 use futures_util::StreamExt as _;
 use serde_json::json;
 use storage::{Database, StorageError, Tx};
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use self::file::State;
 pub use self::file::{KillFile, KillRequest};
-pub(crate) use self::record::start;
 pub(crate) use self::store::is_user;
 use crate::accounts::{Account, Mode};
 use crate::books::VirtualBook;
 use crate::broker::CancelFailure;
-use crate::core::{Braked, Input, Kill, author};
+use crate::core::{Braked, Closing, Input, Kill, author};
 use crate::gateway::{Desk, Gateway, Shared, TradingEvent};
 use crate::scope::Scope;
 
@@ -166,6 +170,8 @@ struct Held {
     engaged: BTreeMap<Scope, Pulled>,
     next: u64,
     obeyed: u64,
+    /// Orders that were sent to close positions while the journal could not be written, and that it does not have yet.
+    closings: Vec<Closing>,
     /// A switch on its way out: the file is written without it already.
     releasing: Option<Scope>,
     /// What the file should hold, as a number that grows, and what it does.
@@ -189,7 +195,7 @@ impl Held {
     fn state(&self) -> (u64, State) {
         let kills = self.engaged.values().map(|pulled| &pulled.kill);
         let kills = kills.filter(|kill| Some(&kill.scope) != self.releasing.as_ref()).cloned().collect();
-        (self.wanted, State { obeyed: self.obeyed, kills })
+        (self.wanted, State { obeyed: self.obeyed, kills, closings: self.closings.clone() })
     }
 }
 
@@ -201,6 +207,8 @@ pub(crate) struct Switches {
     to_database: Notify,
     /// There is something to write to the file.
     to_file: Notify,
+    /// There may be positions to close.
+    to_close: Notify,
     /// Something was written down.
     written: watch::Sender<()>,
     /// The table is written by one at a time, so that what was released is not written again.
@@ -231,6 +239,7 @@ impl Switches {
             match &state {
                 Some(state) => {
                     held.obeyed = state.obeyed;
+                    held.closings.clone_from(&state.closings);
                     for kill in &state.kills {
                         if !held.engaged.contains_key(&kill.scope) {
                             held.put(kill.clone(), Some(found(kill, now, "the file of kill switches")));
@@ -250,6 +259,7 @@ impl Switches {
             file,
             to_database: Notify::new(),
             to_file: Notify::new(),
+            to_close: Notify::new(),
             written: watch::Sender::new(()),
             table: tokio::sync::Mutex::default(),
         })
@@ -260,6 +270,21 @@ impl Switches {
         let held = self.held();
         let kills = held.engaged.values().map(|pulled| &pulled.kill).filter(|kill| concerns(kill, account));
         kills.map(|kill| (kill.scope.clone(), kill.clone())).collect()
+    }
+
+    /// Orders of an account that were sent, and that the journal may not have.
+    pub(crate) fn closings_of(&self, account: AccountId) -> Vec<Closing> {
+        self.held().closings.iter().filter(|closing| closing.account == account).cloned().collect()
+    }
+
+    /// Waits until the file holds what it should.
+    async fn until_kept(&self, wanted: u64) {
+        let mut written = self.written.subscribe();
+        while self.file.is_some() && self.held().kept < wanted {
+            if written.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -309,6 +334,12 @@ impl Held {
         }
         kills
     }
+}
+
+/// Starts what writes the switches down and what closes positions, which end with `stop`.
+pub(crate) fn start(gateway: &Gateway, stop: &CancellationToken) {
+    record::start(&gateway.shared, stop);
+    close::start(gateway, stop);
 }
 
 /// Whether a switch says anything to an account.
@@ -453,7 +484,7 @@ impl Gateway {
             held.wanted
         };
         switches.to_file.notify_one();
-        let in_file = tokio::time::timeout(RELEASE, self.until_kept(wanted)).await;
+        let in_file = tokio::time::timeout(RELEASE, switches.until_kept(wanted)).await;
         let done = match in_file {
             Ok(()) => self.journal_release(ctx, &kill).await.map_err(KillError::Journal),
             Err(_) => Err(KillError::File),
@@ -626,6 +657,7 @@ impl Gateway {
     fn tell_switches(&self) {
         self.shared.switches.to_file.notify_one();
         self.shared.switches.to_database.notify_one();
+        self.shared.switches.to_close.notify_one();
         let _ = self.shared.events.send(TradingEvent::Kills);
     }
 
@@ -644,16 +676,6 @@ impl Gateway {
             let recorded = self.recorded(scope);
             if !still || (recorded.database && recorded.file) || written.changed().await.is_err() {
                 return recorded;
-            }
-        }
-    }
-
-    async fn until_kept(&self, wanted: u64) {
-        let switches = &self.shared.switches;
-        let mut written = switches.written.subscribe();
-        while switches.file.is_some() && switches.held().kept < wanted {
-            if written.changed().await.is_err() {
-                return;
             }
         }
     }

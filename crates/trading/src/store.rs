@@ -8,7 +8,7 @@ use domain::{
     from_micros, micros,
 };
 use rustc_hash::FxHashMap;
-use storage::{Connection, Places, Row, RowExt as _, StorageError, Tx, query, query_scalar};
+use storage::{Connection, Places, Row, RowExt as _, StorageError, Tx, padded, query, query_scalar};
 
 use crate::book::{BookChange, BookKey, History, Live, Moved, PastFill};
 
@@ -262,6 +262,9 @@ impl From<sqlx::Error> for JournalError {
     }
 }
 
+/// Most rows in one statement.
+const AT_ONCE: usize = 64;
+
 const ORDER_COLUMNS: &str = "id, account_id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
      reserve_price, submitted_by, created_at, updated_at, status, broker_order_id, attempts, filled, filled_notional, \
      fees, reason, version, request, origin, book_id, parent_id, leg, replaces, replaced_by, reason_code, done_by_desk, \
@@ -331,7 +334,7 @@ async fn insert_orders(
     epoch: i64,
 ) -> Result<usize, JournalError> {
     let mut new = 0;
-    for orders in at_once(orders) {
+    for orders in orders.chunks(AT_ONCE) {
         new += insert_rows(tx, account, orders, epoch).await?;
     }
     Ok(new)
@@ -352,7 +355,8 @@ async fn insert_rows(
     orders: &[(&Order, Price)],
     epoch: i64,
 ) -> Result<usize, StorageError> {
-    const COLUMNS: usize = 21;
+    const COLUMNS: usize = 22;
+    let orders = padded(orders);
     let mut places = Places::on(tx.sql());
     let (owner, rows) = (places.one(), places.rows(orders.len(), COLUMNS));
     let (leased, lease) = (places.one(), places.one());
@@ -360,16 +364,17 @@ async fn insert_rows(
         "INSERT INTO orders (account_id, id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
          reserve_price, submitted_by, created_at, updated_at, status, request, origin, book_id, parent_id, leg, replaces, \
          done_by_desk, broker_order_id, strategy, is_open, attempts, filled, filled_notional, fees, version) \
-         SELECT {owner}, v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, \
-         v.column10, v.column11, v.column11, v.column12, v.column13, v.column14, v.column15, v.column16, v.column17, \
-         v.column18, v.column19, v.column20, v.column21, 1, 0, '0', '0', '0', 0 FROM (VALUES {rows}) AS v \
-         WHERE EXISTS (SELECT 1 FROM accounts WHERE id = {leased} AND router_epoch = {lease}) \
+         SELECT {owner}, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, v.column10, \
+         v.column11, v.column12, v.column12, v.column13, v.column14, v.column15, v.column16, v.column17, v.column18, \
+         v.column19, v.column20, v.column21, v.column22, 1, 0, '0', '0', '0', 0 FROM (VALUES {rows}) AS v \
+         WHERE v.column1 = 1 AND EXISTS (SELECT 1 FROM accounts WHERE id = {leased} AND router_epoch = {lease}) \
          ON CONFLICT (account_id, client_order_id) DO NOTHING"
     );
     let mut insert = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string());
-    for (order, reserve_price) in orders {
+    for (taken, (order, reserve_price)) in orders {
         let (request, provenance) = (&order.request, &order.provenance);
         insert = insert
+            .bind(taken)
             .bind(order.id.to_string())
             .bind(request.client_order_id.as_str())
             .bind(request.symbol.as_str())
@@ -401,17 +406,6 @@ fn to_json(what: &'static str, value: &impl serde::Serialize) -> Result<String, 
     serde_json::to_string(value).map_err(|e| StorageError::Unreadable { what, why: e.to_string() })
 }
 
-/// Cuts rows into pieces whose lengths are powers of two, so that there are few different statements and each stays
-/// prepared.
-fn at_once<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let length = 1 << rows.len().checked_ilog2()?.min(6);
-        let (piece, rest) = rows.split_at(length);
-        rows = rest;
-        Some(piece)
-    })
-}
-
 /// Writes what one step of a router changes: new orders, events with the orders as they are after them, money that
 /// moved, and the audit rows. All only if the router's lease still holds.
 ///
@@ -433,7 +427,7 @@ pub(crate) async fn journal(
         batch.inserts.iter().map(|new| (&new.order, new.reserve_price)).collect();
     insert_orders(tx, account, &inserts, epoch).await?;
     let changes = &batch.changes;
-    for changes in at_once(changes) {
+    for changes in changes.chunks(AT_ONCE) {
         insert_events(tx, changes, epoch).await?;
     }
     for booked in changes.iter().flat_map(|change| &change.booked).chain(&batch.transfers) {
@@ -450,7 +444,7 @@ pub(crate) async fn journal(
         }
     }
     let orders: Vec<&Order> = order_of_change.iter().filter_map(|id| last.get(id).copied()).collect();
-    for orders in at_once(&orders) {
+    for orders in orders.chunks(AT_ONCE) {
         update(tx, orders).await?;
     }
     for flow in &batch.flows {
@@ -466,15 +460,18 @@ pub(crate) async fn journal(
 }
 
 async fn insert_events(tx: &mut Tx, changes: &[Change], epoch: i64) -> Result<(), StorageError> {
+    let changes = padded(changes);
     let sql = format!(
-        "INSERT INTO order_events (order_id, seq, at, kind, detail, epoch) VALUES {}",
-        Places::on(tx.sql()).rows(changes.len(), 6)
+        "INSERT INTO order_events (order_id, seq, at, kind, detail, epoch) \
+         SELECT v.column2, v.column3, v.column4, v.column5, v.column6, v.column7 FROM (VALUES {}) AS v WHERE v.column1 = 1",
+        Places::on(tx.sql()).rows(changes.len(), 7)
     );
     let mut insert = query(sqlx::AssertSqlSafe(sql));
-    for change in changes {
+    for (taken, change) in changes {
         let detail = serde_json::to_string(&change.event)
             .map_err(|e| StorageError::Unreadable { what: "order event", why: e.to_string() })?;
         insert = insert
+            .bind(taken)
             .bind(change.order.id.to_string())
             .bind(change.order.version.cast_signed())
             .bind(micros(change.at))
@@ -532,22 +529,24 @@ pub(crate) async fn insert_flow(tx: &mut Tx, account: AccountId, flow: &Flow) ->
 }
 
 async fn update(tx: &mut Tx, orders: &[&Order]) -> Result<(), StorageError> {
+    let orders = padded(orders);
     let sql = format!(
-        "UPDATE orders SET updated_at = v.column2, status = v.column3, is_open = v.column4, broker_order_id = v.column5, \
-         attempts = v.column6, filled = v.column7, filled_notional = v.column8, fees = v.column9, reason = v.column10, \
-         version = v.column11, quantity = v.column12, replaced_by = v.column13, reason_code = v.column14, \
-         triggered = v.column15, request = COALESCE(v.column16, request) \
-         FROM (VALUES {}) AS v WHERE orders.id = v.column1",
-        Places::on(tx.sql()).rows(orders.len(), 16)
+        "UPDATE orders SET updated_at = v.column3, status = v.column4, is_open = v.column5, broker_order_id = v.column6, \
+         attempts = v.column7, filled = v.column8, filled_notional = v.column9, fees = v.column10, reason = v.column11, \
+         version = v.column12, quantity = v.column13, replaced_by = v.column14, reason_code = v.column15, \
+         triggered = v.column16, request = COALESCE(v.column17, request) \
+         FROM (VALUES {}) AS v WHERE v.column1 = 1 AND orders.id = v.column2",
+        Places::on(tx.sql()).rows(orders.len(), 17)
     );
     let mut update = query(sqlx::AssertSqlSafe(sql));
-    for order in orders {
+    for (taken, order) in orders {
         // Only what the broker restated has other terms than it was accepted with.
         let request = match order.is_restated {
             true => Some(to_json("order request", &order.request)?),
             false => None,
         };
         update = update
+            .bind(taken)
             .bind(order.id.to_string())
             .bind(micros(order.updated_at))
             .bind(order.status.as_str())

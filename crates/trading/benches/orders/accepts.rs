@@ -11,7 +11,7 @@
 use crate::desk::{CLIENTS, Desk};
 use crate::{median, rate, raw};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 const ORDERS: usize = 2_048;
 const SINGLE: usize = 300;
 

@@ -9,7 +9,7 @@ use domain::{
 use serde_json::{Value, json};
 
 use super::{Core, Kill, View};
-use crate::accounts::{Blind, Mode};
+use crate::accounts::{Blind, Mode, signed};
 use crate::book::{BookKey, Live};
 use crate::books::BookRefusal;
 use crate::broker::Way;
@@ -71,6 +71,41 @@ pub struct Amendment {
     pub trail: Option<Trail>,
     /// The new time in force.
     pub time_in_force: Option<TimeInForce>,
+}
+
+/// An order whose head-room is held.
+pub(crate) struct Accepted {
+    order: Order,
+    assessment: Assessment,
+    /// The orders it brings with it.
+    legs: Vec<NewOrder>,
+    approved_by: Option<UserId>,
+    mode: Mode,
+}
+
+impl Accepted {
+    /// What is to be journaled: the order with its audit row, which names the limits that were applied. Needs no lock.
+    pub(crate) fn intent(self, ctx: &Context) -> Intent {
+        let Self { order, assessment, legs, approved_by, mode } = self;
+        let mut detail = describe(&order.request);
+        detail["units"] = json!(order.quantity);
+        detail["reserved_per_unit"] = json!(assessment.reserve_price);
+        if !order.provenance.done_by_desk.is_empty() {
+            detail["done_by_desk"] = json!(order.provenance.done_by_desk);
+        }
+        if let Some(by) = approved_by {
+            detail["approved_by"] = json!(by);
+        }
+        let applied: serde_json::Map<String, Value> = assessment
+            .checks
+            .iter()
+            .filter_map(|check| Some((check.rule.as_str().to_owned(), json!(check.limit()?))))
+            .collect();
+        detail["limits"] = Value::Object(applied);
+        let entry = AuditEntry::by(ctx, "order.accepted").on("order", order.id).with(detail);
+        let entry = signed(order.account, mode, entry);
+        Intent { order, reserve_price: assessment.reserve_price, legs, entry }
+    }
 }
 
 /// What limits and switches apply to an order by what it belongs to.
@@ -146,7 +181,7 @@ impl Core {
         request: &OrderRequest,
         id: OrderId,
         leg_ids: [OrderId; 2],
-    ) -> Result<Intent, Refused> {
+    ) -> Result<Accepted, Refused> {
         let book = self.check_open(asking.ctx, request)?;
         let done_by_desk = self.ways(request)?;
         let (assessment, _) = self.assess(asking, request);
@@ -164,7 +199,6 @@ impl Core {
             _ => order,
         };
         let legs = legs(&order, &assessment, leg_ids);
-        let entry = self.accepted(asking, &order, &assessment);
         for (order, price) in [(&order, assessment.reserve_price)]
             .into_iter()
             .chain(legs.iter().map(|leg| (&leg.order, leg.reserve_price)))
@@ -177,7 +211,7 @@ impl Core {
                 asking.ledger.hold(Hold { counts, ..Hold::of(order, &scopes_of(order), worst) });
             }
         }
-        Ok(Intent { order, reserve_price: assessment.reserve_price, legs, entry })
+        Ok(Accepted { order, assessment, legs, approved_by: asking.approved_by, mode: self.account.mode })
     }
 
     /// An accepted order could not be journaled: it never was.
@@ -328,26 +362,6 @@ impl Core {
             }
         }
         Ok(done_by_desk)
-    }
-
-    /// The audit row of an accepted order, with the limits that were applied.
-    fn accepted(&self, asking: &Accepting<'_>, order: &Order, assessment: &Assessment) -> AuditEntry {
-        let mut detail = describe(&order.request);
-        detail["units"] = json!(order.quantity);
-        detail["reserved_per_unit"] = json!(assessment.reserve_price);
-        if !order.provenance.done_by_desk.is_empty() {
-            detail["done_by_desk"] = json!(order.provenance.done_by_desk);
-        }
-        if let Some(by) = asking.approved_by {
-            detail["approved_by"] = json!(by);
-        }
-        let applied: serde_json::Map<String, Value> = assessment
-            .checks
-            .iter()
-            .filter_map(|check| Some((check.rule.as_str().to_owned(), json!(check.limit()?))))
-            .collect();
-        detail["limits"] = Value::Object(applied);
-        self.account.sign(AuditEntry::by(asking.ctx, "order.accepted").on("order", order.id).with(detail))
     }
 }
 

@@ -23,6 +23,7 @@ impl Core {
                 self.fold_sent(step, *order, answer.clone());
             }
             Input::Withheld { order, replaces } => self.fold_withheld(step, *order, *replaces),
+            Input::SentBeside(order) => self.fold_sent_beside(step, order, view),
             Input::CancelAnswered { order, answer } => self.fold_cancel_answer(step, *order, answer),
             Input::ReplaceAnswered { order, by, answer } => {
                 self.sending.remove(by);

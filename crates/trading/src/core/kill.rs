@@ -2,8 +2,8 @@
 //! asked for. All of it holds in memory first, so that it works with a full disk too.
 
 use domain::{
-    AuditEntry, BookId, Order, OrderEvent, OrderId, OrderRequest, Provenance, Quantity, Side, Status, Symbol,
-    TimeInForce, Timestamp,
+    AccountId, AuditEntry, BookId, Order, OrderEvent, OrderId, OrderRequest, Provenance, Quantity, Side,
+    Status, Symbol, TimeInForce, Timestamp,
 };
 use serde_json::json;
 
@@ -30,6 +30,49 @@ pub struct Kill {
     pub flatten: bool,
     /// It is for practice, on paper.
     pub drill: bool,
+}
+
+/// An order that closes a position of a whole account, as the file of kill switches keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Closing {
+    pub(crate) id: OrderId,
+    pub(crate) account: AccountId,
+    client_order_id: String,
+    symbol: Symbol,
+    side: Side,
+    quantity: Quantity,
+    by: String,
+    at: Timestamp,
+}
+
+impl Closing {
+    pub(crate) fn of(order: &Order) -> Self {
+        Self {
+            id: order.id,
+            account: order.account,
+            client_order_id: order.request.client_order_id.clone(),
+            symbol: order.request.symbol.clone(),
+            side: order.request.side,
+            quantity: order.quantity,
+            by: order.provenance.submitted_by.clone(),
+            at: order.created_at,
+        }
+    }
+
+    /// The order itself.
+    pub(crate) fn order(&self) -> Order {
+        let (name, symbol) = (self.client_order_id.clone(), self.symbol.clone());
+        closing_order(
+            self.id,
+            self.account,
+            name,
+            symbol,
+            (self.side, self.quantity),
+            None,
+            &self.by,
+            self.at,
+        )
+    }
 }
 
 /// What a switch finds when it is pulled.
@@ -199,19 +242,8 @@ impl Core {
         quantity: Quantity,
         view: &dyn View,
     ) {
-        let (side, size) = match quantity.is_positive() {
-            true => (Side::Sell, quantity),
-            false => (Side::Buy, -quantity),
-        };
-        let name = format!("flatten {} {symbol} {}", kill.scope, step.now.as_microsecond());
-        let id = external::id_of(step.now, &format!("{}/{name}", self.account.id));
-        let request = OrderRequest {
-            book,
-            ..OrderRequest::simple(name, symbol.clone(), side, size, None, TimeInForce::Day)
-        };
-        let provenance =
-            Provenance { book, done_by_desk: vec![FLATTEN.into()], ..Provenance::of(kill.by.clone()) };
-        let order = Order::accepted(id, self.account.id, request, size, provenance, step.now);
+        let order = self.closing_order(kill, book, &symbol, quantity, step.now);
+        let (id, side, size) = (order.id, order.request.side, order.quantity);
         let entry = AuditEntry::by_system(step.now, "order.accepted").on("order", id).with(json!({
             "symbol": symbol,
             "side": side,
@@ -224,10 +256,96 @@ impl Core {
         step.draft.insert(Live::new(order, price));
     }
 
+    /// The order that closes a position.
+    fn closing_order(
+        &self,
+        kill: &Kill,
+        book: Option<BookId>,
+        symbol: &Symbol,
+        quantity: Quantity,
+        now: Timestamp,
+    ) -> Order {
+        let (side, size) = match quantity.is_positive() {
+            true => (Side::Sell, quantity),
+            false => (Side::Buy, -quantity),
+        };
+        let name = format!("flatten {} {symbol} {}", kill.scope, now.as_microsecond());
+        let id = external::id_of(now, &format!("{}/{name}", self.account.id));
+        let symbol = symbol.clone();
+        closing_order(id, self.account.id, name, symbol, (side, size), book, &kill.by, now)
+    }
+
+    /// Whether the account holds nothing, as far as is journaled.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.book.whole.positions.values().all(|position| position.quantity.is_zero())
+    }
+
+    /// Whether the last thing that was to be journaled could not be.
+    pub(crate) fn journal_fails(&self) -> bool {
+        self.journal_fails
+    }
+
+    /// Orders of an instrument that the broker may or may not have, as far as is journaled.
+    pub(crate) fn unsettled(&self, symbol: &Symbol) -> Vec<Order> {
+        let open = self.book.open().map(|live| &live.order);
+        let unsettled = open.filter(|order| {
+            order.request.symbol == *symbol && matches!(order.status, Status::Submitting | Status::Unknown)
+        });
+        unsettled.cloned().collect()
+    }
+
+    /// An order that closes a position of the whole account although the journal cannot take it; `None` when the account is
+    /// another desk's, or the broker takes no more requests now.
+    pub(crate) fn close_beside(
+        &mut self,
+        kill: &Kill,
+        symbol: &Symbol,
+        quantity: Quantity,
+        now: Timestamp,
+    ) -> Option<Order> {
+        let may = !self.fenced && self.budget.take(Priority::Exit, now);
+        may.then(|| self.closing_order(kill, None, symbol, quantity, now))
+    }
+
+    /// Folds that an order was sent without the journal: it is journaled now, as one whose answer is not known.
+    pub(super) fn fold_sent_beside(&mut self, step: &mut Step, order: &Order, view: &dyn View) {
+        if self.current(step, order.id).is_some() {
+            return;
+        }
+        let symbol = &order.request.symbol;
+        // What the desk had made to close the same and had not sent.
+        let unsent = self.book.open().map(|live| &live.order).filter(|other| {
+            is_flatten(other) && other.request.symbol == *symbol && other.status == Status::Accepted
+        });
+        for id in unsent.map(|other| other.id).collect::<Vec<_>>() {
+            let _ = self.request_cancel(step, id);
+        }
+        step.entries.push(AuditEntry::by_system(step.now, "order.accepted").on("order", order.id).with(json!({
+            "symbol": symbol,
+            "side": order.request.side,
+            "quantity": order.quantity,
+            "because": "a kill switch closes positions; the order was sent while the journal could not be written",
+            "sent_at": order.created_at,
+        })));
+        step.draft.insert(Live::new(order.clone(), view.price(symbol).unwrap_or_default()));
+        self.fold_event(step, order.id, OrderEvent::Submitting { attempt: 1 });
+        let detail = "it was sent while the journal could not be written".to_owned();
+        self.fold_event(step, order.id, OrderEvent::Lost { detail });
+    }
+
+    /// Whether an order closes what another one closes that was sent without the journal.
+    fn is_closed_beside(&self, order: &Order) -> bool {
+        let symbol = &order.request.symbol;
+        let beside = |input: &Input| matches!(input, Input::SentBeside(by) if by.request.symbol == *symbol);
+        is_flatten(order) && self.backlog.iter().any(beside)
+    }
+
     /// An effect, unless a switch was engaged while it was being journaled: then the order does not leave the desk.
     pub(crate) fn unless_killed(&mut self, effect: Effect) -> Option<Effect> {
         let withheld = match &effect {
-            Effect::Submit(order) if self.is_killed(order) => (order.id, None),
+            Effect::Submit(order) if self.is_killed(order) || self.is_closed_beside(order) => {
+                (order.id, None)
+            }
             Effect::Replace { order, by } if self.is_killed(by) => (by.id, Some(order.id)),
             _ => return Some(effect),
         };
@@ -250,6 +368,23 @@ impl Core {
     pub(crate) fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
     }
+}
+
+#[allow(clippy::too_many_arguments, reason = "each is a column of the order")]
+fn closing_order(
+    id: OrderId,
+    account: AccountId,
+    name: String,
+    symbol: Symbol,
+    (side, quantity): (Side, Quantity),
+    book: Option<BookId>,
+    by: &str,
+    at: Timestamp,
+) -> Order {
+    let request =
+        OrderRequest { book, ..OrderRequest::simple(name, symbol, side, quantity, None, TimeInForce::Day) };
+    let provenance = Provenance { book, done_by_desk: vec![FLATTEN.into()], ..Provenance::of(by.to_owned()) };
+    Order::accepted(id, account, request, quantity, provenance, at)
 }
 
 /// Whether an order closes a position because a switch says so.

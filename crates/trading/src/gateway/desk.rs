@@ -17,8 +17,8 @@ use crate::store::{self, Inserted, Intent, JournalError};
 pub(crate) const WAITING: usize = 4_096;
 /// Orders of one account that are written with one statement at most.
 const TOGETHER: usize = 64;
-/// How long a write waits for those who are just lining up, at most: in turns of the tasks that can run.
-const TURNS: usize = 16;
+/// How long a write waits for the next who lines up, at most: in turns of the tasks that can run.
+const TURNS: usize = 8;
 
 /// One account in trading.
 pub(crate) struct Desk {
@@ -39,6 +39,13 @@ struct Line {
     waiting: Vec<(Intent, oneshot::Sender<Result<Inserted, JournalError>>)>,
     /// Somebody is writing, and looks here again afterwards.
     writing: bool,
+}
+
+/// Orders that are written with one statement: of each caller its own and those that it brings with it.
+#[derive(Default)]
+struct Together {
+    orders: Vec<Vec<Order>>,
+    callers: Vec<oneshot::Sender<Result<Inserted, JournalError>>>,
 }
 
 /// Those who wait for what becomes of a command.
@@ -139,51 +146,70 @@ impl Desk {
 
     /// Writes what waits until nothing does.
     async fn write_line(self: Arc<Self>, shared: Arc<Shared>) {
-        let mut before = 0;
+        let mut answered = 0;
         loop {
-            let waiting = {
+            {
                 let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
                 line.writing = !line.waiting.is_empty();
-                let count = line.waiting.len().min(TOGETHER);
-                line.waiting.drain(..count).collect::<Vec<_>>()
-            };
-            if waiting.is_empty() {
-                return;
+                if !line.writing {
+                    return;
+                }
             }
-            let count = waiting.len();
-            let (intents, callers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-            let orders: Vec<Vec<Order>> = intents.iter().map(orders_of).collect();
-            let (account, epoch) = (self.id, self.epoch);
+            let together = Arc::new(Mutex::new(Together::default()));
+            let (desk, taken) = (self.clone(), together.clone());
             let written = shared
                 .db
                 .write(move |tx: &mut Tx| {
                     Box::pin(async move {
-                        let inserted = store::insert(tx, account, &intents, epoch).await;
+                        // The transaction has begun: who lined up meanwhile goes with it.
+                        desk.let_them_line_up(answered).await;
+                        let intents = desk.take(&taken);
+                        let inserted = store::insert(tx, desk.id, &intents, desk.epoch).await;
                         fail::fail_point!("K2");
                         inserted
                     })
                 })
                 .await;
             fail::fail_point!("K3");
+            if written.is_err() {
+                // Perhaps nothing was begun: then it is these whom that befell.
+                self.take(&together);
+            }
+            let Together { orders, callers } =
+                std::mem::take(&mut *together.lock().unwrap_or_else(PoisonError::into_inner));
+            answered = callers.len();
             self.settle(&shared, &orders, &written);
             answer_all(callers, &written);
             self.publish(&shared, orders, &written);
-            self.let_them_line_up(count + before).await;
-            before = count;
         }
     }
 
-    /// Waits a little for those who were answered in the last writes and may have the next order at hand: half of all who
-    /// are active should go with the next write, and the other half get ready meanwhile. Without that they would come to be
-    /// spread over many small writes.
-    async fn let_them_line_up(&self, active: usize) {
+    /// Takes the first of the line into an empty group, and gives what is to be written of them.
+    fn take(&self, together: &Mutex<Together>) -> Vec<Intent> {
+        let mut together = together.lock().unwrap_or_else(PoisonError::into_inner);
+        if !together.callers.is_empty() {
+            return Vec::new();
+        }
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = line.waiting.len().min(TOGETHER);
+        let (intents, callers): (Vec<Intent>, _) = line.waiting.drain(..count).unzip();
+        drop(line);
+        together.callers = callers;
+        together.orders = intents.iter().map(orders_of).collect();
+        intents
+    }
+
+    /// Waits a little for those who were just answered and may have the next order at hand, for as long as some come: so
+    /// they go with one write. Without that they would come to be spread over many small ones.
+    async fn let_them_line_up(&self, answered: usize) {
         let waiting = || self.line.lock().unwrap_or_else(PoisonError::into_inner).waiting.len();
-        let half = active.saturating_add(waiting()) / 2;
-        for _ in 0..TURNS {
-            if waiting() >= half {
-                return;
-            }
+        let (mut seen, mut idle) = (waiting(), 0);
+        let all = (seen + answered).min(TOGETHER);
+        while seen < all && idle < TURNS {
             tokio::task::yield_now().await;
+            let now = waiting();
+            idle = if now > seen { 0 } else { idle + 1 };
+            seen = now;
         }
     }
 

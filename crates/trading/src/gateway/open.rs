@@ -13,7 +13,7 @@ use crate::accounts::{Account, Blind};
 use crate::book::{Book, BookChange, BookKey, Holdings, Live, Moved};
 use crate::books::VirtualBook;
 use crate::broker::Broker;
-use crate::core::{Config, Core, Kill, Known, funded, scopes_of};
+use crate::core::{Config, Core, Input, Kill, Known, funded, scopes_of};
 use crate::portfolio;
 use crate::risk::Hold;
 use crate::router;
@@ -43,7 +43,10 @@ pub(super) async fn open(
     }
     let config =
         Config { limits: shared.terms.clone(), tick: shared.tick, seed: jitter ^ id.0.as_u64_pair().1 };
-    let core = Core::new(account, broker.profile().clone(), config, known, now);
+    let mut core = Core::new(account, broker.profile().clone(), config, known, now);
+    for closing in shared.switches.closings_of(id) {
+        core.hear(Input::SentBeside(Box::new(closing.order())));
+    }
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let desk = Arc::new(Desk::new(core, broker, epoch, commands));
     tokio::spawn(router::run(shared.clone(), desk.clone(), inbox, stop.clone()));

@@ -17,7 +17,7 @@ use domain::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::core::Kill;
+use crate::core::{Closing, Kill};
 use crate::scope::Scope;
 
 /// Bytes of one slot.
@@ -38,6 +38,9 @@ pub(crate) struct State {
     pub(crate) obeyed: u64,
     /// The switches that are engaged.
     pub(crate) kills: Vec<Kill>,
+    /// Orders that were sent while the journal could not be written, and that it does not have yet.
+    #[serde(default)]
+    pub(crate) closings: Vec<Closing>,
 }
 
 /// What a command asks of the desk.
@@ -230,7 +233,7 @@ mod tests {
     }
 
     fn state(reasons: &[&str]) -> State {
-        State { obeyed: 0, kills: reasons.iter().map(|reason| kill(reason)).collect() }
+        State { kills: reasons.iter().map(|reason| kill(reason)).collect(), ..State::default() }
     }
 
     fn ask(file: &KillFile, reason: &str) -> u64 {
@@ -297,7 +300,7 @@ mod tests {
         let (desk, command) = (KillFile::open(&path).unwrap(), KillFile::open(&path).unwrap());
         assert_eq!((ask(&command, "a"), ask(&command, "b")), (1, 2));
         assert_eq!(reasons(&desk), ["a", "b"]);
-        desk.keep(&State { obeyed: 2, kills: Vec::new() }).unwrap();
+        desk.keep(&State { obeyed: 2, ..State::default() }).unwrap();
         assert_eq!((ask(&command, "c"), reasons(&desk)), (3, vec!["c".to_owned()]));
         assert_eq!(command.obeyed().unwrap(), 2);
     }

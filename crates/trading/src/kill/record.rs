@@ -16,7 +16,7 @@ use crate::gateway::Shared;
 const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
 /// Starts both tasks, which end with `stop`.
-pub(crate) fn start(shared: &Arc<Shared>, stop: &CancellationToken) {
+pub(super) fn start(shared: &Arc<Shared>, stop: &CancellationToken) {
     tokio::spawn(stop.clone().run_until_cancelled_owned(keep_in_file(shared.clone())));
     tokio::spawn(stop.clone().run_until_cancelled_owned(keep_in_database(shared.clone())));
 }

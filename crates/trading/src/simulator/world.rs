@@ -582,7 +582,8 @@ impl World {
             approved_by: None,
         };
         match process.core.accept(&mut asking, &request, ids[0], [ids[1], ids[2]]) {
-            Ok(intent) => {
+            Ok(accepted) => {
+                let intent = accepted.intent(&ctx);
                 if process.writing {
                     process.line.push((intent, waiting));
                 } else {
@@ -954,6 +955,7 @@ fn short(input: &Input) -> String {
             )
         }
         Input::Withheld { order, .. } => format!("withheld {order}"),
+        Input::SentBeside(order) => format!("sent beside the journal {}", order.id),
         Input::Compared(answer) => format!("compared {}", answer.is_ok()),
         Input::Listening => "listening".to_owned(),
         Input::Deaf(why) => format!("deaf: {why}"),

@@ -353,6 +353,11 @@ impl Desk {
     }
 
     /// Cash, positions and executions are the same on both sides.
+    pub(crate) async fn venue_is_flat(&self) -> bool {
+        let balances = self.venue.broker(self.account.id).balances().await.unwrap();
+        balances.positions.iter().all(|(_, quantity)| quantity.is_zero())
+    }
+
     pub(crate) async fn agrees_with_the_venue(&self) {
         let truth = self.venue.broker(self.account.id);
         let balances = truth.balances().await.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::{OrderId, Role, Status, StepUpNeeded};
+use domain::{AuditEntry, OrderId, Role, Status, StepUpNeeded};
 use storage::testing::databases;
 use trading::{CancelError, KillError, Pull, Recorded, Scope, SubmitError, Switch};
 
@@ -169,9 +169,8 @@ async fn it_works_while_the_audit_log_hangs() {
     }
 }
 
-/// An order that is not in the journal is never sent, not even one that closes a position: it waits, and nothing else does.
 #[tokio::test]
-async fn while_the_audit_log_hangs_cancels_go_out_and_positions_are_closed_once_it_does_not() {
+async fn positions_are_closed_while_the_audit_log_hangs_and_journaled_once_it_does_not() {
     for database in databases().await {
         let desk = Desk::open(&database).await;
         let bought = desk.submit(market("a", "2")).await.unwrap().order;
@@ -183,10 +182,40 @@ async fn while_the_audit_log_hangs_cancels_go_out_and_positions_are_closed_once_
         let engaged = desk.gateway.engage(&owner, Scope::Desk, flatten("out of everything")).await.unwrap();
         assert_eq!(engaged.recorded, Recorded { database: false, file: true });
         desk.until_canceled_at_the_venue(&rests).await;
-        assert_eq!(desk.sent(), [bought.id, rests.id], "nothing that is not journaled");
+        desk.wait(async || desk.venue_is_flat().await.then_some(())).await;
+        assert!(!desk.positions()[0].position.quantity.is_zero(), "the journal does not know yet");
         drop(release);
         desk.wait(async || desk.positions()[0].position.quantity.is_zero().then_some(())).await;
         assert_eq!(desk.sent().len(), 3, "one order closes it");
+        desk.agrees_with_the_venue().await;
+        until_recorded(&desk, &Scope::Desk).await;
+        let closing = format!("order/{}", desk.sent()[2]);
+        let rows = desk.rows();
+        let row = |row: &&AuditEntry| row.act == "order.accepted" && row.resource.as_ref() == Some(&closing);
+        assert_eq!(rows.iter().filter(row).count(), 1, "it has its row");
+    }
+}
+
+#[tokio::test]
+async fn what_was_closed_without_the_journal_is_found_after_a_crash() {
+    for database in databases().await.into_iter().filter(|database| database.folder().is_some()) {
+        let desk = Desk::open(&database).await;
+        let bought = desk.submit(market("a", "2")).await.unwrap().order;
+        desk.until(bought.id, |order| order.status == Status::Filled).await;
+        desk.disk(Disk::ReadOnly).await;
+        let owner = desk.person(Role::SuperAdmin);
+        desk.gateway.engage(&owner, Scope::Desk, flatten("out of everything")).await.unwrap();
+        desk.wait(async || desk.venue_is_flat().await.then_some(())).await;
+        let closing = desk.sent()[1];
+
+        let desk = desk.restart(&database).await;
+        let closing = desk.until(closing, |order| order.status == Status::Filled).await;
+        assert_eq!(
+            closing.provenance.done_by_desk,
+            ["flatten"],
+            "it is the desk's own, not one from outside"
+        );
+        desk.wait(async || desk.positions()[0].position.quantity.is_zero().then_some(())).await;
         desk.agrees_with_the_venue().await;
     }
 }

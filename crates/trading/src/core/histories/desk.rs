@@ -93,8 +93,8 @@ impl Desk {
             ledger: &mut self.holds,
             approved_by: None,
         };
-        let intent = self.core.accept(&mut asking, &request, id, [id, id]).ok()?;
-        self.journal.insert(&[intent], self.now);
+        let accepted = self.core.accept(&mut asking, &request, id, [id, id]).ok()?;
+        self.journal.insert(&[accepted.intent(&ctx)], self.now);
         self.core.journaled([id].into_iter());
         Some(id)
     }

@@ -490,8 +490,9 @@ impl Desk {
             approved_by: None,
         };
         let new = || OrderId::new(self.now);
-        let intent = self.core.accept(&mut asking, &request, new(), [new(), new()]);
-        let intent = intent.map_err(|refused| crate::SubmitError::from(refused).code())?;
+        let accepted = self.core.accept(&mut asking, &request, new(), [new(), new()]);
+        let accepted = accepted.map_err(|refused| crate::SubmitError::from(refused).code())?;
+        let intent = accepted.intent(&self.ctx);
         let (account, epoch, order) = (self.account.id, self.epoch, intent.order.clone());
         let intents = vec![intent];
         let inserted: Result<Vec<Inserted>, JournalError> = self
