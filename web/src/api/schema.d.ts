@@ -632,6 +632,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * API keys
+         * @description One's own, newest first, with those that are good no more. No key's secret is ever shown again.
+         */
+        get: operations["keys"];
+        put?: never;
+        /**
+         * Make a key
+         * @description For a program that acts in your name on one account. Needs a second factor shown within the last 5 minutes.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a key
+         * @description At once and for ever: its next request is refused, and streams that it opened are closed. Orders that it placed stay.
+         *     Repeating it changes nothing more.
+         */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a key another secret
+         * @description The id stays, and with it limits, history and what it may do. Needs a second factor shown within the last 5 minutes.
+         */
+        post: operations["rotate_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/kill-switches": {
         parameters: {
             query?: never;
@@ -1532,7 +1597,7 @@ export interface components {
         };
         /** @description What a drawdown stop is lifted from. */
         DrawdownReset: {
-            /** @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`. */
+            /** @description `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`. */
             scope: string;
         };
         /** @description What a drill showed. */
@@ -1693,6 +1758,34 @@ export interface components {
             invite_url: string | null;
             user: components["schemas"]["User"];
         };
+        /** @description An API key, without its secret. */
+        Key: {
+            /** @description The one account that it is for. */
+            account_id: string;
+            created_at: components["schemas"]["Time"];
+            expires_at: components["schemas"]["Time"] | null;
+            former_secret_until: components["schemas"]["Time"] | null;
+            /**
+             * @description The public half. Limits and kill switches on what is done with the key are set on the scope `key/ID`.
+             * @example PKQ3ZJ7T2MXK5VBW4N6D
+             */
+            id: string;
+            last_used_at: components["schemas"]["Time"] | null;
+            /** @description From which address. */
+            last_used_from: string | null;
+            name: string;
+            /** @description From where it may be used; from anywhere where there are none. */
+            networks: string[];
+            /** @description In whose name it acts. */
+            owner: components["schemas"]["Who"];
+            revoked_at: components["schemas"]["Time"] | null;
+            /** @description The most that it may do; never more than its owner may at that moment. */
+            scopes: components["schemas"]["Permission"][];
+        };
+        /** @description API keys. */
+        KeyList: {
+            items: components["schemas"]["Key"][];
+        };
         /** @description What is to stop. */
         KillRequest: {
             /** @description For practice: only paper accounts stop, and it is recorded how fast. */
@@ -1702,7 +1795,7 @@ export interface components {
             /** @description Why, 1 to 500 characters: it goes to the audit log with your name. */
             reason: string;
             /**
-             * @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`.
+             * @description `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`.
              * @example desk
              */
             scope: string;
@@ -1774,6 +1867,31 @@ export interface components {
         };
         /** @enum {string} */
         Mode: "paper" | "live";
+        /** @description A key to be made. */
+        NewKey: {
+            /** @description The one account that it is for: one granted to you. */
+            account_id: string;
+            expires_at?: components["schemas"]["Time"] | null;
+            /** @description What you call it, 1 to 100 characters. */
+            name: string;
+            /** @description From where it may be used, as `192.0.2.7` or `192.0.2.0/24`; from anywhere without. */
+            networks?: string[];
+            /**
+             * @description What it may do: some of market.view, accounts.view, orders.view, orders.place, orders.cancel and kill.engage, none
+             *     that you lack.
+             */
+            scopes: components["schemas"]["Permission"][];
+        };
+        /** @description A key with its secret. */
+        NewSecret: {
+            key: components["schemas"]["Key"];
+            /**
+             * Format: password
+             * @description Shown this once. With the id it is sent as `Authorization: Bearer ID.SECRET`, or as `APCA-API-KEY-ID` and
+             *     `APCA-API-SECRET-KEY`.
+             */
+            secret: string;
+        };
         /** @description A person to invite. */
         NewUser: {
             display_name: string;
@@ -1800,6 +1918,8 @@ export interface components {
             fees: components["schemas"]["Decimal"];
             filled_quantity: components["schemas"]["Decimal"];
             id: string;
+            /** @description The API key with which a program placed it in their name. */
+            key_id: string | null;
             /** @description What may still be executed. */
             leaves_quantity: components["schemas"]["Decimal"];
             leg: components["schemas"]["Leg"] | null;
@@ -1918,7 +2038,7 @@ export interface components {
             /** @description Whether it stands alone or brings others with it; `simple` if it is not said. */
             class?: components["schemas"]["OrderClass"];
             /**
-             * @description One's own name for the order: 1 to 64 characters of A-Z, a-z, 0-9 and _.:-, unique on the account for ever.
+             * @description One's own name for the order: 1 to 128 characters, unique on the account for ever.
              *     Without one the `Idempotency-Key` is used, and without that a new one is made.
              */
             client_order_id?: string;
@@ -1992,7 +2112,7 @@ export interface components {
             time_weighted: components["schemas"]["Return"] | null;
         };
         /** @enum {string} */
-        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
+        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage" | "keys.manage";
         /** @description A permission in words. */
         PermissionEntry: {
             permission: components["schemas"]["Permission"];
@@ -2198,7 +2318,7 @@ export interface components {
         RiskLimitRequest: {
             /** @description One of those that `GET /api/v1/limits` lists. */
             kind: string;
-            /** @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`. */
+            /** @description `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`. */
             scope: string;
             /** @description As the kind allows. */
             value: string;
@@ -2218,6 +2338,14 @@ export interface components {
         RoleList: {
             items: components["schemas"]["RoleEntry"][];
             permissions: components["schemas"]["PermissionEntry"][];
+        };
+        /** @description How a secret is replaced. */
+        Rotation: {
+            /**
+             * Format: int32
+             * @description For how many hours the former secret stays good too, 0 to 168; 0 without.
+             */
+            overlap_hours?: number;
         };
         /** @description What a limit or a kill switch is set on. */
         Scope: {
@@ -3572,6 +3700,138 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FillList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keys: {
+        parameters: {
+            query?: {
+                /** @description Of this person, which needs keys.manage; without it one's own. `all`: of everybody. */
+                owner?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewSecret"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The key. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The key. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rotation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewSecret"];
                 };
             };
             default: {
