@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use storage::{Connection, Places, Row, RowExt as _, StorageError, Tx, padded, query, query_scalar};
 
 use crate::book::{BookChange, BookKey, History, Live, Moved, PastFill};
+use crate::core::Author;
 
 mod books;
 mod equity;
@@ -41,6 +42,12 @@ pub struct OrderFilter {
     pub symbol: Option<Symbol>,
     /// Open, closed or all.
     pub scope: OrderScope,
+    /// Accepted after this moment.
+    pub after: Option<Timestamp>,
+    /// Accepted before this moment.
+    pub until: Option<Timestamp>,
+    /// The oldest first, and with a start those after it.
+    pub oldest_first: bool,
 }
 
 /// Which fills to list; what is not set does not matter.
@@ -268,7 +275,7 @@ const AT_ONCE: usize = 64;
 const ORDER_COLUMNS: &str = "id, account_id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
      reserve_price, submitted_by, created_at, updated_at, status, broker_order_id, attempts, filled, filled_notional, \
      fees, reason, version, request, origin, book_id, parent_id, leg, replaces, replaced_by, reason_code, done_by_desk, \
-     triggered";
+     triggered, key_id";
 
 /// Takes the account over: every router that took it before is fenced off from now on.
 pub(crate) async fn next_epoch(tx: &mut Tx, account: AccountId) -> Result<i64, StorageError> {
@@ -355,7 +362,7 @@ async fn insert_rows(
     orders: &[(&Order, Price)],
     epoch: i64,
 ) -> Result<usize, StorageError> {
-    const COLUMNS: usize = 22;
+    const COLUMNS: usize = 23;
     let orders = padded(orders);
     let mut places = Places::on(tx.sql());
     let (owner, rows) = (places.one(), places.rows(orders.len(), COLUMNS));
@@ -363,10 +370,10 @@ async fn insert_rows(
     let sql = format!(
         "INSERT INTO orders (account_id, id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
          reserve_price, submitted_by, created_at, updated_at, status, request, origin, book_id, parent_id, leg, replaces, \
-         done_by_desk, broker_order_id, strategy, is_open, attempts, filled, filled_notional, fees, version) \
+         done_by_desk, broker_order_id, strategy, key_id, is_open, attempts, filled, filled_notional, fees, version) \
          SELECT {owner}, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, v.column10, \
          v.column11, v.column12, v.column12, v.column13, v.column14, v.column15, v.column16, v.column17, v.column18, \
-         v.column19, v.column20, v.column21, v.column22, 1, 0, '0', '0', '0', 0 FROM (VALUES {rows}) AS v \
+         v.column19, v.column20, v.column21, v.column22, v.column23, 1, 0, '0', '0', '0', 0 FROM (VALUES {rows}) AS v \
          WHERE v.column1 = 1 AND EXISTS (SELECT 1 FROM accounts WHERE id = {leased} AND router_epoch = {lease}) \
          ON CONFLICT (account_id, client_order_id) DO NOTHING"
     );
@@ -395,7 +402,8 @@ async fn insert_rows(
             .bind(provenance.replaces.map(|replaces| replaces.to_string()))
             .bind(provenance.done_by_desk.join(","))
             .bind(order.broker_order_id.as_deref())
-            .bind(request.strategy.as_deref());
+            .bind(request.strategy.as_deref())
+            .bind(provenance.key.map(|key| key.to_string()));
     }
     insert = insert.bind(account.to_string()).bind(epoch);
     let done = insert.execute(tx.sql()).await?;
@@ -703,13 +711,13 @@ pub(crate) struct Folded {
 
 /// Whose doing a fill was, as far as limits ask.
 #[derive(Clone, Debug)]
-pub(crate) struct Author {
-    pub(crate) submitted_by: String,
+pub(crate) struct Doer {
+    pub(crate) author: Author,
     pub(crate) strategy: Option<String>,
 }
 
 /// What is done with each fill as it is read; one without an author is one side of a transfer between books.
-pub(crate) type EachFill<'a> = dyn FnMut(BookKey, Option<&Author>, &Symbol, &PositionFill) + Send + 'a;
+pub(crate) type EachFill<'a> = dyn FnMut(BookKey, Option<&Doer>, &Symbol, &PositionFill) + Send + 'a;
 
 /// The fold over all fills of an account, each as it stands after corrections.
 pub(crate) async fn fold_fills(
@@ -723,7 +731,7 @@ pub(crate) async fn fold_fills(
     let mut folded = Folded { positions: BTreeMap::new(), books: BTreeMap::new(), last_seq: 0, newest: None };
     loop {
         let sql = "SELECT f.seq, f.kind, f.execution_id, f.corrects, f.book_id, f.symbol, f.side, f.price, f.quantity, \
-                   f.fee, f.at, o.submitted_by, o.strategy FROM fills f LEFT JOIN orders o ON o.id = f.order_id \
+                   f.fee, f.at, o.submitted_by, o.strategy, o.key_id FROM fills f LEFT JOIN orders o ON o.id = f.order_id \
                    WHERE f.account_id = $1 AND f.seq > $2 ORDER BY f.seq LIMIT 5000";
         let rows =
             query(sql).bind(account.to_string()).bind(folded.last_seq).fetch_all(&mut *connection).await?;
@@ -735,11 +743,14 @@ pub(crate) async fn fold_fills(
             }
             let Some(PastFill { book, fill, is_transfer }) = amended.stands(read) else { continue };
             let symbol: Symbol = StorageError::parse_column(row, 5, "symbol")?;
-            let author = match row.try_get::<Option<String>, _>(11)? {
-                Some(submitted_by) => Some(Author { submitted_by, strategy: row.try_get(12)? }),
+            let doer = match row.try_get::<Option<String>, _>(11)? {
+                Some(submitted_by) => {
+                    let author = Author { submitted_by, key: parse_optional(row, 13, "key id")? };
+                    Some(Doer { author, strategy: row.try_get(12)? })
+                }
                 None => None,
             };
-            each(book, author.as_ref(), &symbol, &fill);
+            each(book, doer.as_ref(), &symbol, &fill);
             if !is_transfer {
                 let whole = folded.positions.entry(symbol.clone()).or_insert_with(|| Position::new(method));
                 whole.apply(fill.side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
@@ -860,13 +871,15 @@ pub(crate) async fn list(
     connection: &mut Connection,
     account: AccountId,
     filter: &OrderFilter,
-    before: Option<OrderId>,
+    start: Option<OrderId>,
     limit: usize,
 ) -> Result<Vec<Order>, StorageError> {
+    let (beyond, direction) = if filter.oldest_first { ('>', "ASC") } else { ('<', "DESC") };
     // UUIDs of version 7 sort by the time they were made, as text too.
     let sql = format!(
         "SELECT {ORDER_COLUMNS} FROM orders WHERE account_id = $1 AND ($2 = '' OR symbol = $2) \
-         AND ($3 = -1 OR is_open = $3) AND ($4 = '' OR id < $4) ORDER BY id DESC LIMIT $5"
+         AND ($3 = -1 OR is_open = $3) AND ($4 = '' OR id {beyond} $4) AND created_at > $5 AND created_at < $6 \
+         ORDER BY id {direction} LIMIT $7"
     );
     let open: i64 = match filter.scope {
         OrderScope::All => -1,
@@ -877,11 +890,41 @@ pub(crate) async fn list(
         .bind(account.to_string())
         .bind(filter.symbol.as_ref().map_or("", Symbol::as_str))
         .bind(open)
-        .bind(before.map_or(String::new(), |id| id.to_string()))
+        .bind(start.map_or(String::new(), |id| id.to_string()))
+        .bind(filter.after.map_or(i64::MIN, micros))
+        .bind(filter.until.map_or(i64::MAX, micros))
         .bind(limit.cast_signed() as i64)
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| Ok(read_order(row)?.order)).collect()
+}
+
+/// The orders that each of `mains` brought with it, oldest first.
+pub(crate) async fn legs_of(
+    connection: &mut Connection,
+    account: AccountId,
+    mains: &[OrderId],
+) -> Result<Vec<Order>, StorageError> {
+    let mut legs = Vec::new();
+    for mains in mains.chunks(AT_ONCE) {
+        // One that comes twice is found once.
+        let mains = padded(mains);
+        let mut places = Places::on(connection);
+        let owner = places.one();
+        let named: Vec<String> = mains.iter().map(|_| places.one()).collect();
+        let sql = format!(
+            "SELECT {ORDER_COLUMNS} FROM orders WHERE account_id = {owner} AND parent_id IN ({}) ORDER BY id",
+            named.join(", ")
+        );
+        let mut select = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string());
+        for (_, main) in mains {
+            select = select.bind(main.to_string());
+        }
+        for row in &select.fetch_all(&mut *connection).await? {
+            legs.push(read_order(row)?.order);
+        }
+    }
+    Ok(legs)
 }
 
 /// The account of an order.
@@ -978,6 +1021,7 @@ fn read_order(row: &Row) -> Result<Live, StorageError> {
     let done_by_desk: String = row.try_get(29)?;
     let provenance = Provenance {
         submitted_by: row.try_get(10)?,
+        key: parse_optional(row, 31, "key id")?,
         origin: StorageError::parse_column(row, 22, "origin")?,
         book: parse_optional(row, 23, "book id")?,
         parent: parse_optional(row, 24, "order id")?,

@@ -1597,7 +1597,7 @@ export interface components {
         };
         /** @description What a drawdown stop is lifted from. */
         DrawdownReset: {
-            /** @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`. */
+            /** @description `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`. */
             scope: string;
         };
         /** @description What a drill showed. */
@@ -1760,27 +1760,27 @@ export interface components {
         };
         /** @description An API key, without its secret. */
         Key: {
+            /** @description The one account that it is for. */
+            account_id: string;
+            created_at: components["schemas"]["Time"];
+            expires_at: components["schemas"]["Time"] | null;
+            former_secret_until: components["schemas"]["Time"] | null;
             /**
              * @description The public half. Limits and kill switches on what is done with the key are set on the scope `key/ID`.
              * @example PKQ3ZJ7T2MXK5VBW4N6D
              */
             id: string;
-            name: string;
-            /** @description In whose name it acts. */
-            owner: components["schemas"]["Who"];
-            /** @description The one account that it is for. */
-            account_id: string;
-            /** @description The most that it may do; never more than its owner may at that moment. */
-            scopes: components["schemas"]["Permission"][];
-            /** @description From where it may be used; from anywhere where there are none. */
-            networks: string[];
-            created_at: components["schemas"]["Time"];
-            expires_at: components["schemas"]["Time"] | null;
             last_used_at: components["schemas"]["Time"] | null;
             /** @description From which address. */
             last_used_from: string | null;
+            name: string;
+            /** @description From where it may be used; from anywhere where there are none. */
+            networks: string[];
+            /** @description In whose name it acts. */
+            owner: components["schemas"]["Who"];
             revoked_at: components["schemas"]["Time"] | null;
-            former_secret_until: components["schemas"]["Time"] | null;
+            /** @description The most that it may do; never more than its owner may at that moment. */
+            scopes: components["schemas"]["Permission"][];
         };
         /** @description API keys. */
         KeyList: {
@@ -1795,7 +1795,7 @@ export interface components {
             /** @description Why, 1 to 500 characters: it goes to the audit log with your name. */
             reason: string;
             /**
-             * @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`.
+             * @description `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`.
              * @example desk
              */
             scope: string;
@@ -1869,18 +1869,18 @@ export interface components {
         Mode: "paper" | "live";
         /** @description A key to be made. */
         NewKey: {
-            /** @description What you call it, 1 to 100 characters. */
-            name: string;
             /** @description The one account that it is for: one granted to you. */
             account_id: string;
+            expires_at?: components["schemas"]["Time"] | null;
+            /** @description What you call it, 1 to 100 characters. */
+            name: string;
+            /** @description From where it may be used, as `192.0.2.7` or `192.0.2.0/24`; from anywhere without. */
+            networks?: string[];
             /**
              * @description What it may do: some of market.view, accounts.view, orders.view, orders.place, orders.cancel and kill.engage, none
              *     that you lack.
              */
             scopes: components["schemas"]["Permission"][];
-            /** @description From where it may be used, as `192.0.2.7` or `192.0.2.0/24`; from anywhere without. */
-            networks?: string[];
-            expires_at?: components["schemas"]["Time"] | null;
         };
         /** @description A key with its secret. */
         NewSecret: {
@@ -1918,6 +1918,8 @@ export interface components {
             fees: components["schemas"]["Decimal"];
             filled_quantity: components["schemas"]["Decimal"];
             id: string;
+            /** @description The API key with which a program placed it in their name. */
+            key_id: string | null;
             /** @description What may still be executed. */
             leaves_quantity: components["schemas"]["Decimal"];
             leg: components["schemas"]["Leg"] | null;
@@ -2036,7 +2038,7 @@ export interface components {
             /** @description Whether it stands alone or brings others with it; `simple` if it is not said. */
             class?: components["schemas"]["OrderClass"];
             /**
-             * @description One's own name for the order: 1 to 64 characters of A-Z, a-z, 0-9 and _.:-, unique on the account for ever.
+             * @description One's own name for the order: 1 to 128 characters, unique on the account for ever.
              *     Without one the `Idempotency-Key` is used, and without that a new one is made.
              */
             client_order_id?: string;
@@ -2110,7 +2112,7 @@ export interface components {
             time_weighted: components["schemas"]["Return"] | null;
         };
         /** @enum {string} */
-        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "keys.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
+        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage" | "keys.manage";
         /** @description A permission in words. */
         PermissionEntry: {
             permission: components["schemas"]["Permission"];
@@ -2316,7 +2318,7 @@ export interface components {
         RiskLimitRequest: {
             /** @description One of those that `GET /api/v1/limits` lists. */
             kind: string;
-            /** @description `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`. */
+            /** @description `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`. */
             scope: string;
             /** @description As the kind allows. */
             value: string;

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod alpaca;
 mod books;
 mod desk;
 mod document;
 mod factors;
+mod keys;
 mod orders;
 mod requests;
 mod safety;

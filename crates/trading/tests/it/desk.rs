@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    Access, AccountId, AuditEntry, Clock, Context, Decimal, Instrument, Order, OrderEvent, OrderId,
+    Access, AccountId, AuditEntry, Clock, Context, Decimal, Instrument, KeyId, Order, OrderEvent, OrderId,
     OrderRequest, Quote, RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp, UserId,
 };
 use market::{Feed, Market, Settings};
@@ -73,7 +73,12 @@ pub(crate) struct Known(Mutex<Vec<Context>>);
 
 #[async_trait]
 impl People for Known {
-    async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
+    async fn person(
+        &self,
+        user: UserId,
+        _: Option<KeyId>,
+        at: Timestamp,
+    ) -> Result<Option<Context>, StorageError> {
         let known = self.0.lock().unwrap();
         let person = known.iter().rev().find(|ctx| ctx.user_id() == Some(user));
         Ok(person.map(|ctx| later(ctx, at)))
