@@ -322,7 +322,8 @@ fn profile(settings: &Settings) -> Profile {
         short: Way::Broker,
         refuses_duplicates: true,
         settle_window: settings.settle_window,
-        requests_per_minute: 200,
-        burst: 50,
+        requests_per_minute: settings.requests_per_minute,
+        // A quarter at once: the rest of the minute must not be without a cancel.
+        burst: (settings.requests_per_minute / 4).max(1),
     }
 }

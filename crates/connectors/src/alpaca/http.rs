@@ -96,6 +96,7 @@ impl Http {
                 .http1_only()
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
+                .no_proxy()
                 .referer(false)
                 .tcp_nodelay(true)
                 .user_agent(concat!("stockade/", env!("CARGO_PKG_VERSION")))

@@ -48,6 +48,8 @@ pub struct Settings {
     pub conflict_pause: Duration,
     /// How long after a lost answer "no such order" proves nothing.
     pub settle_window: Duration,
+    /// Requests allowed in a minute: 200, unless another number was agreed on.
+    pub requests_per_minute: u32,
     /// Executions before this are none of the desk's: what they led to is taken over as it stands.
     pub history_from: Timestamp,
 }
@@ -63,6 +65,7 @@ impl Settings {
             ping_every: Duration::from_secs(10),
             conflict_pause: Duration::from_secs(60),
             settle_window: Duration::from_secs(30),
+            requests_per_minute: 200,
             history_from: Timestamp::UNIX_EPOCH,
         }
     }
