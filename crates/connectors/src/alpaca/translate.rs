@@ -289,16 +289,97 @@ fn event(update: &TradeUpdate, names: &Names) -> Result<Told, Nonsense> {
 /// The executions of an order as they stand after corrections, oldest first, out of all that was told.
 pub(super) fn standing(events: impl IntoIterator<Item = OrderEvent>) -> Vec<Fill> {
     let mut fills: Vec<Fill> = Vec::new();
+    let nth = |fills: &[Fill], id: &str| fills.iter().position(|fill| fill.execution_id == id);
     for event in events {
         match event {
             OrderEvent::Filled(fill) => fills.push(fill),
-            OrderEvent::Corrected { execution_id, by } => {
-                fills.retain(|fill| fill.execution_id != execution_id);
-                fills.push(by);
-            }
+            OrderEvent::Corrected { execution_id, by } => match nth(&fills, &execution_id) {
+                Some(nth) => fills[nth] = by,
+                None => fills.push(by),
+            },
             OrderEvent::Busted { execution_id } => fills.retain(|fill| fill.execution_id != execution_id),
             _ => {}
         }
     }
     fills
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An update about an order, with these members instead of the usual ones.
+    fn told(event: &str, of_update: &str, of_order: &str) -> Option<BrokerEvent> {
+        let order = format!(
+            r#"{{"id":"0e0f7c1e-5f0c-4b53-8d0a-4f3f2e6f0a01","client_order_id":"bot-7","created_at":"2026-03-02T15:00:00Z",
+            "updated_at":"2026-03-02T15:00:00Z","submitted_at":"2026-03-02T15:00:00Z","qty":"3","filled_qty":"1",
+            "order_type":"limit","type":"limit","side":"buy","time_in_force":"gtc","status":"new"{of_order}}}"#
+        );
+        let text = format!(
+            r#"{{"event":"{event}","order":{order},"timestamp":"2026-03-02T15:00:00.123456789Z"{of_update}}}"#
+        );
+        update(&serde_json::from_str(&text).unwrap(), &Names::default())
+    }
+
+    const EXECUTION: &str = r#","execution_id":"e-1","price":"10.25","qty":"1""#;
+
+    #[test]
+    fn an_execution_is_known_by_its_id_and_its_millisecond() {
+        let Some(OrderEvent::Filled(fill)) = told("partial_fill", EXECUTION, "").and_then(|told| told.event)
+        else {
+            panic!("a fill")
+        };
+        assert_eq!((fill.execution_id.as_str(), fill.price.to_string()), ("e-1", "10.25".to_owned()));
+        assert_eq!(fill.at.to_string(), "2026-03-02T15:00:00.123Z");
+    }
+
+    #[test]
+    fn what_cannot_be_is_asked_for() {
+        for (event, members) in [
+            ("fill", r#","execution_id":"e-1","price":"0","qty":"1""#),
+            ("fill", r#","execution_id":"e-1","price":"10","qty":"-1""#),
+            ("fill", r#","execution_id":"e-1","price":"10""#),
+            ("fill", r#","price":"10","qty":"1""#),
+            ("trade_bust", r#","execution_id":"e-2""#),
+            ("moon_phase", ""),
+        ] {
+            let told = told(event, members, "").unwrap();
+            assert_eq!((told.client_order_id.as_str(), told.event), ("bot-7", None), "{event} {members}");
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_is_not_told() {
+        for event in
+            ["pending_cancel", "pending_replace", "done_for_day", "calculated", "stopped", "suspended"]
+        {
+            assert_eq!(told(event, "", ""), None, "{event}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_is_not_known_is_no_end() {
+        let text = |status: &str| {
+            format!(
+                r#"{{"id":"0e0f7c1e-5f0c-4b53-8d0a-4f3f2e6f0a01","client_order_id":"a b","created_at":"2026-03-02T15:00:00Z",
+                "updated_at":"2026-03-02T15:00:00Z","submitted_at":"2026-03-02T15:00:00Z","symbol":"BTC/USD","qty":"3",
+                "order_type":"limit","type":"limit","side":"buy","time_in_force":"gtc","status":"{status}"}}"#
+            )
+        };
+        for (status, expected) in [
+            ("held", BrokerStatus::Open),
+            ("pending_cancel", BrokerStatus::Open),
+            ("moon_phase", BrokerStatus::Open),
+            ("expired", BrokerStatus::Expired),
+            ("replaced", BrokerStatus::Replaced),
+        ] {
+            let found = order(&serde_json::from_str(&text(status)).unwrap(), Vec::new(), None).unwrap();
+            assert_eq!(found.status, expected, "{status}");
+            assert_eq!(found.terms.symbol.as_str(), "BTC-USD");
+            assert_eq!(
+                found.client_order_id, found.broker_order_id,
+                "a name that is no word is not repeated"
+            );
+        }
+    }
 }
