@@ -1,6 +1,6 @@
 //! What a client asks for over REST.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use domain::{
     Size, Symbol, TimeInForce, Timestamp, Trail,
 };
 use serde::de::DeserializeOwned;
-use trading::{BrokerOrder, CancelFailure, Refusal, SubmitFailure};
+use trading::{BrokerOrder, BrokerUnreachable, CancelFailure, Refusal, SubmitFailure};
 
 use super::book::{class_of, id_of, name_of, order as in_alpacas_words};
 use super::{No, Shared};
@@ -55,12 +55,10 @@ async fn read<T: DeserializeOwned>(body: Body) -> Result<T, No> {
 async fn submit(State(shared): State<Arc<Shared>>, body: Body) -> Answer<alpaca::Order> {
     let asked: alpaca::OrderRequest = read(body).await?;
     let now = shared.clock.now();
-    let id = OrderId::new(now);
-    let client_order_id = asked.client_order_id.clone().unwrap_or_else(|| id.to_string());
-    let order = order(&shared, id, &asked, now)?;
-    if !shared.book.take(&client_order_id, id, None) {
-        return Err(No::new(code::DUPLICATE, "client_order_id must be unique"));
-    }
+    let fresh = OrderId::new(now);
+    let client_order_id = asked.client_order_id.clone().unwrap_or_else(|| fresh.to_string());
+    let order = order(&shared, fresh, &asked, now)?;
+    let order = Order { id: shared.book.name(&client_order_id, fresh, None), ..order };
     let placed = shared.broker.submit(&order).await;
     answer_placed(&shared, &client_order_id, order, placed).await
 }
@@ -72,18 +70,13 @@ async fn replace(
 ) -> Answer<alpaca::Order> {
     let asked: ReplaceRequest = read(body).await?;
     let now = shared.clock.now();
-    let id = OrderId::new(now);
-    let client_order_id = asked.client_order_id.clone().unwrap_or_else(|| id.to_string());
-    if shared.book.called(&client_order_id).is_some() {
-        return Err(No::new(code::DUPLICATE, "client_order_id must be unique"));
-    }
+    let fresh = OrderId::new(now);
+    let client_order_id = asked.client_order_id.clone().unwrap_or_else(|| fresh.to_string());
     let found = find(&shared, old).await?;
     let filled: Quantity = found.fills.iter().map(|fill| fill.quantity).sum();
     let old_order = Order { filled, ..as_ordered(&shared, OrderId(old), &found, now) };
+    let id = shared.book.name(&client_order_id, fresh, Some(old));
     let by = changed(&as_ordered(&shared, id, &found, now), &asked);
-    if !shared.book.take(&client_order_id, id, Some(old)) {
-        return Err(No::new(code::DUPLICATE, "client_order_id must be unique"));
-    }
     let placed = shared.broker.replace(&old_order, &by).await;
     answer_placed(&shared, &client_order_id, by, placed).await
 }
@@ -102,7 +95,7 @@ async fn answer_placed(
             Ok(Json(told(shared, &found, order.id.0)))
         }
         Err(SubmitFailure::Refused(refusal)) => {
-            shared.book.give_back(client_order_id);
+            shared.book.forget(client_order_id);
             Err(refused(&refusal))
         }
         Err(SubmitFailure::Exists) => Err(No::new(code::DUPLICATE, "client_order_id must be unique")),
@@ -135,14 +128,26 @@ async fn by_client_order_id(
     by_id(State(shared), Path(id)).await
 }
 
-/// Those that work, by the time they were placed. All others can be asked for by name only.
+/// Those that work, or all, by the time they were placed.
 async fn orders(State(shared): State<Arc<Shared>>, Query(asked): Parameters) -> Answer<Vec<alpaca::Order>> {
-    let open = shared.broker.open_orders().await.map_err(|_| No::HangUp)?;
+    let mut found = shared.broker.open_orders().await.map_err(unanswered)?;
+    let status = asked.get("status").map_or("open", String::as_str);
+    if status != "open" {
+        let open: BTreeSet<String> = found.iter().map(|order| order.client_order_id.clone()).collect();
+        let executions = shared.broker.executions(Timestamp::UNIX_EPOCH).await.map_err(unanswered)?;
+        let executed = executions.into_iter().map(|execution| execution.client_order_id);
+        let known = shared.book.ids().into_iter().map(|id| id.to_string());
+        for id in executed.chain(known).collect::<BTreeSet<_>>().difference(&open) {
+            let Ok(id) = id.parse() else { continue };
+            found.extend(shared.broker.find(&known_by(&shared, id)).await.map_err(unanswered)?);
+        }
+    }
     let mut orders: Vec<alpaca::Order> = Vec::new();
-    for order in &open {
+    for order in &found {
         let id: OrderId = order.client_order_id.parse().map_err(|_| No::HangUp)?;
         orders.push(told(&shared, order, id.0));
     }
+    orders.retain(|order| status != "closed" || order.status.is_terminal());
     let after: Option<Timestamp> = asked.get("after").and_then(|after| after.parse().ok());
     orders.retain(|order| after.is_none_or(|after| order.submitted_at > after));
     orders.sort_by_key(|order| (order.submitted_at, order.id));
@@ -155,7 +160,7 @@ async fn orders(State(shared): State<Arc<Shared>>, Query(asked): Parameters) -> 
 
 async fn activities(State(shared): State<Arc<Shared>>, Query(asked): Parameters) -> Answer<Vec<Activity>> {
     let after: Option<Timestamp> = asked.get("after").and_then(|after| after.parse().ok());
-    let executions = shared.broker.executions(Timestamp::UNIX_EPOCH).await.map_err(|_| No::HangUp)?;
+    let executions = shared.broker.executions(Timestamp::UNIX_EPOCH).await.map_err(unanswered)?;
     let mut done: HashMap<Uuid, Quantity> = HashMap::new();
     let mut times: HashMap<String, (Timestamp, String, Quantity)> = HashMap::new();
     let mut activities = Vec::new();
@@ -173,6 +178,9 @@ async fn activities(State(shared): State<Arc<Shared>>, Query(asked): Parameters)
             OrderEvent::Corrected { execution_id, by } => {
                 let Some((at, id, was)) = times.get(&execution_id).cloned() else { continue };
                 *done = *done - was + by.quantity;
+                // It may be corrected again, or taken back.
+                let named = Activity::id_of(at, id_of(&by.execution_id));
+                times.insert(by.execution_id.clone(), (at, named, by.quantity));
                 (FillType::TradeCorrect, Some(by), Some(id), at)
             }
             OrderEvent::Busted { execution_id } => {
@@ -223,8 +231,8 @@ async fn activities(State(shared): State<Arc<Shared>>, Query(asked): Parameters)
 
 /// What is held, by symbol, with what it cost.
 async fn held(shared: &Shared) -> Result<Vec<(Symbol, Quantity, Amount)>, No> {
-    let balances = shared.broker.balances().await.map_err(|_| No::HangUp)?;
-    let executions = shared.broker.executions(Timestamp::UNIX_EPOCH).await.map_err(|_| No::HangUp)?;
+    let balances = shared.broker.balances().await.map_err(unanswered)?;
+    let executions = shared.broker.executions(Timestamp::UNIX_EPOCH).await.map_err(unanswered)?;
     let cost = |symbol: &Symbol| {
         let of_symbol = executions.iter().filter(|execution| execution.symbol == *symbol);
         let fills: Vec<PositionFill> = of_symbol
@@ -270,7 +278,7 @@ async fn positions(State(shared): State<Arc<Shared>>) -> Answer<Vec<Position>> {
 
 /// Worth is reckoned at cost: no prices are shown here.
 async fn account(State(shared): State<Arc<Shared>>) -> Answer<Account> {
-    let balances = shared.broker.balances().await.map_err(|_| No::HangUp)?;
+    let balances = shared.broker.balances().await.map_err(unanswered)?;
     let mut long = domain::Money::ZERO;
     let mut short = domain::Money::ZERO;
     for (_, quantity, price) in held(&shared).await? {
@@ -356,7 +364,7 @@ fn exchange_of(symbol: &Symbol) -> Exchange {
 }
 
 async fn find(shared: &Shared, id: Uuid) -> Result<BrokerOrder, No> {
-    let found = shared.broker.find(&known_by(shared, OrderId(id))).await.map_err(|_| No::HangUp)?;
+    let found = shared.broker.find(&known_by(shared, OrderId(id))).await.map_err(unanswered)?;
     found.ok_or_else(|| No::new(code::NOT_FOUND, format!("order not found for {id}")))
 }
 
@@ -474,6 +482,11 @@ pub(super) fn known_by(shared: &Shared, id: OrderId) -> Order {
     let request = OrderRequest::simple("", any, Side::Buy, nothing, None, TimeInForce::Gtc);
     let account = shared.settings.account;
     Order::accepted(id, account, request, nothing, Provenance::of("client"), Timestamp::UNIX_EPOCH)
+}
+
+/// A question that the venue did not answer: too many were asked, or nobody is there.
+fn unanswered(error: BrokerUnreachable) -> No {
+    if error.0.starts_with("429") { No::new(code::RATE_LIMITED, "rate limit exceeded") } else { No::HangUp }
 }
 
 /// The venue's refusal as Alpaca words it.

@@ -32,23 +32,24 @@ impl Book {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a client order id for an order; `false` when it is taken.
-    pub(super) fn take(&self, client_order_id: &str, id: OrderId, replaces: Option<Uuid>) -> bool {
+    /// The id of the order that is called so: `fresh`, unless the name was heard before. Whether it is taken is the venue's
+    /// to say: of an order whose answer was lost only the venue knows.
+    pub(super) fn name(&self, client_order_id: &str, fresh: OrderId, replaces: Option<Uuid>) -> OrderId {
         let mut names = self.lock();
-        if names.by_client.contains_key(client_order_id) {
-            return false;
+        if let Some(id) = names.by_client.get(client_order_id) {
+            return OrderId(*id);
         }
-        names.by_client.insert(client_order_id.to_owned(), id.0);
+        names.by_client.insert(client_order_id.to_owned(), fresh.0);
         let named = Named { client_order_id: client_order_id.to_owned(), replaces, replaced_by: None };
-        names.by_id.insert(id.0, named);
+        names.by_id.insert(fresh.0, named);
         if let Some(old) = replaces.and_then(|old| names.by_id.get_mut(&old)) {
-            old.replaced_by = Some(id.0);
+            old.replaced_by = Some(fresh.0);
         }
-        true
+        fresh
     }
 
-    /// Gives it back: nothing came of the order.
-    pub(super) fn give_back(&self, client_order_id: &str) {
+    /// Forgets a name: nothing came of the order.
+    pub(super) fn forget(&self, client_order_id: &str) {
         let mut names = self.lock();
         let Some(id) = names.by_client.remove(client_order_id) else { return };
         let replaces = names.by_id.remove(&id).and_then(|named| named.replaces);
@@ -59,6 +60,11 @@ impl Book {
 
     pub(super) fn called(&self, client_order_id: &str) -> Option<Uuid> {
         self.lock().by_client.get(client_order_id).copied()
+    }
+
+    /// Every order that has a name.
+    pub(super) fn ids(&self) -> Vec<Uuid> {
+        self.lock().by_id.keys().copied().collect()
     }
 
     /// What an order is called; one of which Alpaca has never heard is called by its id.

@@ -27,6 +27,9 @@ const LARGEST_WORD: usize = 4 << 10;
 /// A client that takes nothing for so long, or does not say who it is, is gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often the venue is asked for the order that an event is about.
+const TRIES: usize = 5;
+
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new().route("/stream", any(open)).route("/stream/", any(open))
 }
@@ -125,10 +128,15 @@ impl Session {
 
     async fn pass_on(&mut self, told: BrokerEvent) -> Option<()> {
         let id: OrderId = told.client_order_id.parse().ok()?;
-        let found = self.shared.broker.find(&known_by(&self.shared, id)).await.ok()??;
-        let now = self.shared.clock.now();
-        let update = book::update(told.event, found, id.0, self.shared.book.named(id.0), now);
-        self.say(&TradingMessage::TradeUpdates(Box::new(update))).await
+        let order = known_by(&self.shared, id);
+        for _ in 0..TRIES {
+            let Ok(Some(found)) = self.shared.broker.find(&order).await else { continue };
+            let now = self.shared.clock.now();
+            let update = book::update(told.event, found, id.0, self.shared.book.named(id.0), now);
+            return self.say(&TradingMessage::TradeUpdates(Box::new(update))).await;
+        }
+        // A venue that does not answer its own stream: the event is lost, as it may be at Alpaca.
+        Some(())
     }
 
     async fn hear(&mut self) -> Option<TradingRequest> {
