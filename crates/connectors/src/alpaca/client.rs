@@ -48,7 +48,9 @@ const ORDERS: usize = 500;
 const ACTIVITIES: usize = 100;
 /// Pages that are asked for in a row. More does not fit into the time that the order path waits.
 const PAGES: usize = 50;
-/// Orders that are asked for one by one, to learn their names.
+/// Pages of orders that are read to learn their names, newest first.
+const NAME_PAGES: usize = 4;
+/// Orders that are asked for one by one, for the same.
 const ONE_BY_ONE: usize = 20;
 
 impl Client {
@@ -261,11 +263,22 @@ impl Client {
         let mut unknown: Vec<Uuid> = of.into_iter().filter(|id| names.of(*id).is_none()).collect();
         unknown.sort();
         unknown.dedup();
-        if unknown.len() > ONE_BY_ONE {
-            let query = [("status", "all".to_owned()), ("limit", ORDERS.to_string())];
-            let newest: Vec<Order> = self.get(&with_query("/v2/orders", query), LONG).await?;
-            newest.into_iter().flat_map(flatten).for_each(|order| names.learn(&order));
+        let mut until: Option<Timestamp> = None;
+        for _ in 0..NAME_PAGES {
+            if unknown.len() <= ONE_BY_ONE {
+                break;
+            }
+            let mut query = vec![("status", "all".to_owned()), ("limit", ORDERS.to_string())];
+            // Orders of a group have the same time: the last one of the page is asked for again.
+            query.extend(until.map(|until| ("until", (until + Duration::from_micros(1)).to_string())));
+            let page: Vec<Order> = self.get(&with_query("/v2/orders", query), LONG).await?;
+            let is_last = page.len() < ORDERS;
+            until = page.iter().map(|order| order.submitted_at).min().or(until);
+            page.into_iter().flat_map(flatten).for_each(|order| names.learn(&order));
             unknown.retain(|id| names.of(*id).is_none());
+            if is_last {
+                break;
+            }
         }
         let rest = unknown.len().saturating_sub(ONE_BY_ONE);
         for id in unknown.into_iter().take(ONE_BY_ONE) {

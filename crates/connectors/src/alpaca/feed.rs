@@ -348,7 +348,7 @@ mod tests {
             assert_eq!(market.last_price(&share).map(|price| price.to_string()).as_deref(), Some("10.25"));
             let counted = counted(&feed);
             assert_eq!(counted.get("trades"), Some(&2), "{counted:?}");
-            assert_eq!(counted.get("malformed_events"), Some(&1), "{counted:?}");
+            assert_eq!(counted.get("malformed_event"), Some(&1), "{counted:?}");
         }
     }
 

@@ -149,7 +149,9 @@ async fn orders(State(shared): State<Arc<Shared>>, Query(asked): Parameters) -> 
     }
     orders.retain(|order| status != "closed" || order.status.is_terminal());
     let after: Option<Timestamp> = asked.get("after").and_then(|after| after.parse().ok());
+    let until: Option<Timestamp> = asked.get("until").and_then(|until| until.parse().ok());
     orders.retain(|order| after.is_none_or(|after| order.submitted_at > after));
+    orders.retain(|order| until.is_none_or(|until| order.submitted_at < until));
     orders.sort_by_key(|order| (order.submitted_at, order.id));
     if asked.get("direction").is_none_or(|direction| direction != "asc") {
         orders.reverse();
