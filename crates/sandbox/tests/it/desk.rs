@@ -157,11 +157,13 @@ pub(crate) struct Desk {
     account: Account,
     ctx: Context,
     _db: Database,
+    /// Its folder is there for as long as the desk is.
+    _database: TestDatabase,
     stop: CancellationToken,
 }
 
 impl Desk {
-    pub(crate) async fn open(database: &TestDatabase, seed: u64, wire: Wire) -> Self {
+    pub(crate) async fn open(database: TestDatabase, seed: u64, wire: Wire) -> Self {
         let fees = match wire {
             Wire::Paper => PaperSettings::default(),
             Wire::Alpaca => PaperSettings::with_fee_bps(0.into()),
@@ -217,7 +219,7 @@ impl Desk {
             RequestId::new(now),
             now,
         );
-        let desk = Self { gateway, venue, proxy, truth, account, ctx, _db: db, stop };
+        let desk = Self { gateway, venue, proxy, truth, account, ctx, _db: db, _database: database, stop };
         desk.until_ready().await;
         desk
     }

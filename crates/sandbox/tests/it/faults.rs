@@ -62,7 +62,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 async fn desk(wire: Wire) -> Desk {
     // The order path over every engine is tested beside it; here it is about the network.
-    Desk::open(&databases().await[0], seed(), wire).await
+    Desk::open(databases().await.swap_remove(0), seed(), wire).await
 }
 
 /// Submits orders, each into one trouble, and lets the desk find out what became of them.
