@@ -22,6 +22,11 @@ impl OffsetTime {
     pub fn new(at: Timestamp, zone: &TimeZone) -> Self {
         Self { at, offset: zone.to_offset(at) }
     }
+
+    /// A moment as clocks in UTC showed it.
+    pub fn utc(at: Timestamp) -> Self {
+        Self { at, offset: Offset::UTC }
+    }
 }
 
 impl Serialize for OffsetTime {

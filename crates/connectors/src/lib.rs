@@ -6,5 +6,8 @@
 //!
 //! A connector never decides what is believable; the market does. It never logs a key.
 
+mod connection;
+
+pub mod alpaca;
 pub mod paper;
 pub mod polygon;

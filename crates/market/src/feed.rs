@@ -154,7 +154,10 @@ impl Feed {
         let arrived_ms = self.arrived_at.as_millisecond();
         let times = normaliser::times(raw.at_ms, raw.received_ms, arrived_ms, self.desk.ahead_ms)?;
         let (symbol, tape) = self.tape(raw.symbol)?;
-        let (side, odd) = self.desk.settings.conditions.side(raw.exchange, raw.conditions);
+        let (side, odd) = match raw.side {
+            Some(side) => (side, None),
+            None => self.desk.settings.conditions.side(raw.exchange, raw.conditions),
+        };
         if let Some(odd) = odd {
             self.board.counters.count(odd, || format!("{raw:?}"));
         }

@@ -2,7 +2,7 @@
 //!
 //! The rules that need to know what came before (duplicates, lateness) are the tape's.
 
-use domain::{Decimal, Price, Quantity, Timestamp};
+use domain::{Decimal, Price, Quantity, TakerSide, Timestamp};
 
 use crate::Kind;
 
@@ -15,6 +15,8 @@ pub struct RawTrade<'a> {
     pub price: Decimal,
     /// The size.
     pub quantity: Decimal,
+    /// Who crossed the spread, where the vendor says so itself; `None` leaves it to the condition codes.
+    pub side: Option<TakerSide>,
     /// The vendor's condition codes.
     pub conditions: &'a [i64],
     /// The vendor's number of the exchange.

@@ -10,11 +10,13 @@ pub mod recording;
 mod generated;
 mod source;
 
+mod alpaca;
 mod polygon;
 
 mod proxy;
 mod venue;
 
+pub use crate::alpaca::{AlpacaServer, AlpacaSettings};
 pub use generated::{history, instruments};
 pub use polygon::{Fault, Server, ServerSettings};
 pub use proxy::{Proxy, Reach, StreamTrouble, Trouble};

@@ -5,7 +5,7 @@
 //! said: as it would be if the venue had died.
 
 mod api;
-mod connection;
+pub(crate) mod connection;
 mod drills;
 mod stream;
 

@@ -64,6 +64,7 @@ fn trade(event: &Event<'_>, feed: &mut Feed) -> Option<()> {
         symbol: &event.pair.as_ref()?.0,
         price: event.p?.0,
         quantity: event.s?.0,
+        side: None,
         conditions: &conditions,
         exchange: event.x.unwrap_or(0),
         id,

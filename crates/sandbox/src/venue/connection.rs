@@ -22,14 +22,14 @@ const OUT_OF_FILES: Duration = Duration::from_millis(50);
 
 /// Marks a response that is not sent: the connection is closed in its place.
 #[derive(Clone, Copy)]
-pub(super) struct HangUp;
+pub(crate) struct HangUp;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the venue hangs up")]
 struct HungUp;
 
 /// Serves until `stop`; whoever comes when the house is full finds the door shut.
-pub(super) async fn accept(listener: TcpListener, app: Router, most: usize, stop: CancellationToken) {
+pub(crate) async fn accept(listener: TcpListener, app: Router, most: usize, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

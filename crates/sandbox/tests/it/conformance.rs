@@ -1,13 +1,15 @@
-//! What every broker connection has to do: the paper venue itself, and the same venue over the network.
+//! What every broker connection has to do: the paper venue itself, the same venue over the network, and the same in
+//! Alpaca's words.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{AccountId, Clock as _, Price, Symbol, Timestamp};
+use sandbox::AlpacaSettings;
 use trading::conformance::{Stage, conforms};
 use trading::{Broker, PaperSettings};
 
-use crate::desk::{DESK_KEY, Venue, symbol};
+use crate::desk::{ALPACA_KEY, ALPACA_SECRET, DESK_KEY, Venue, symbol};
 
 struct Paper {
     venue: Venue,
@@ -53,4 +55,16 @@ async fn the_paper_venue_over_the_network_conforms() {
     let account = AccountId::new(venue.clock.now());
     let broker = Venue::client(venue.server.url(), DESK_KEY).broker(account);
     conforms(&Paper { venue, account, broker }).await;
+}
+
+#[tokio::test]
+async fn alpaca_conforms_whichever_frames_it_sends() {
+    for binary_frames in [true, false] {
+        let venue = Venue::open(PaperSettings::with_fee_bps(0.into())).await;
+        let account = AccountId::new(venue.clock.now());
+        let settings = AlpacaSettings::loopback(account, ALPACA_KEY, ALPACA_SECRET);
+        let server = venue.alpaca(AlpacaSettings { binary_frames, ..settings }).await;
+        let broker = Venue::alpaca_client(server.url()).broker();
+        conforms(&Paper { venue, account, broker }).await;
+    }
 }

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connectors::paper;
+use connectors::{alpaca, paper};
 use domain::{
     Access, AuditEntry, Clock, Context, Instrument, Order, OrderEvent, OrderId, OrderRequest, Quote,
     RequestId, Role, SessionId, Side, Status, Symbol, TimeInForce, Timestamp, UserId,
 };
 use market::{Feed, Market};
-use sandbox::{Proxy, VenueServer, VenueSettings};
+use sandbox::{AlpacaServer, AlpacaSettings, Proxy, VenueServer, VenueSettings};
 use storage::testing::TestDatabase;
 use storage::{AuditChain, BoxFuture, Connection, Database, StorageError};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,8 @@ use crate::PATIENCE;
 
 pub(crate) const DESK_KEY: &str = "desk-key";
 pub(crate) const DRILL_KEY: &str = "drill-key";
+pub(crate) const ALPACA_KEY: &str = "key-id";
+pub(crate) const ALPACA_SECRET: &str = "alpaca-secret";
 const TICK: Duration = Duration::from_millis(10);
 /// How long the desk waits for an answer: short, as hanging is rehearsed often.
 const ANSWER: Duration = Duration::from_millis(300);
@@ -61,6 +63,15 @@ impl Clock for MovableClock {
         let noon: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
         noon + self.begun.elapsed() + *self.ahead.lock().unwrap()
     }
+}
+
+/// In which words a desk speaks with its venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// The venue's own.
+    Paper,
+    /// Alpaca's.
+    Alpaca,
 }
 
 /// A venue on a port of its own, quoted 99 to 101 with room for everybody.
@@ -103,6 +114,26 @@ impl Venue {
         self.feed.lock().unwrap().put_quote(quote).unwrap();
     }
 
+    /// The venue once more, for one of its accounts, in Alpaca's words.
+    pub(crate) async fn alpaca(&self, settings: AlpacaSettings) -> AlpacaServer {
+        let (venue, clock, stop) = (self.venue.clone(), self.clock.clone(), self.stop.clone());
+        AlpacaServer::start(venue, settings, clock, stop).await.unwrap()
+    }
+
+    /// A client of Alpaca at any address, that does not wait long.
+    pub(crate) fn alpaca_client(url: String) -> alpaca::Client {
+        let secret = ALPACA_SECRET.to_owned().into();
+        let credentials = alpaca::Credentials { key_id: ALPACA_KEY.to_owned(), secret };
+        let settings = alpaca::Settings {
+            answer_within: ANSWER,
+            ping_every: Duration::from_millis(100),
+            settle_window: Duration::ZERO,
+            requests_per_minute: 1_000_000,
+            ..alpaca::Settings::new(url, credentials)
+        };
+        alpaca::Client::new(settings).unwrap()
+    }
+
     /// A client at any address.
     pub(crate) fn client(url: String, key: &str) -> paper::Client {
         let settings = paper::Settings::new(url, key.to_owned().into());
@@ -121,17 +152,24 @@ pub(crate) struct Desk {
     pub(crate) gateway: Gateway,
     pub(crate) venue: Venue,
     pub(crate) proxy: Proxy,
+    /// The venue, past the proxy.
+    truth: Arc<dyn Broker>,
     account: Account,
     ctx: Context,
     _db: Database,
+    /// Its folder is there for as long as the desk is.
+    _database: TestDatabase,
     stop: CancellationToken,
 }
 
 impl Desk {
-    pub(crate) async fn open(database: &TestDatabase, seed: u64) -> Self {
-        let settle = PaperSettings { settle_window: Duration::ZERO, ..PaperSettings::default() };
+    pub(crate) async fn open(database: TestDatabase, seed: u64, wire: Wire) -> Self {
+        let fees = match wire {
+            Wire::Paper => PaperSettings::default(),
+            Wire::Alpaca => PaperSettings::with_fee_bps(0.into()),
+        };
+        let settle = PaperSettings { settle_window: Duration::ZERO, ..fees };
         let venue = Venue::open(settle.clone()).await;
-        let proxy = Proxy::start(venue.server.address(), seed).unwrap();
         let now = venue.clock.now();
         let db = database.open(Some(Arc::new(NoChain))).await;
         let new = NewAccount {
@@ -141,17 +179,30 @@ impl Desk {
             currency: "USD".into(),
         };
         let account = trading::accounts::open(&db, &Context::operator(None, now), new).await.unwrap();
-        let settings = paper::Settings {
-            answer_within: ANSWER,
-            ..paper::Settings::new(proxy.url(), DESK_KEY.to_owned().into())
+        let (proxy, broker, truth) = match wire {
+            Wire::Paper => {
+                let proxy = Proxy::start(venue.server.address(), seed).unwrap();
+                let settings = paper::Settings {
+                    answer_within: ANSWER,
+                    ..paper::Settings::new(proxy.url(), DESK_KEY.to_owned().into())
+                };
+                let client = paper::Client::new(settings, settle.profile()).unwrap();
+                (proxy, client.broker(account.id), venue.venue.broker(account.id))
+            }
+            Wire::Alpaca => {
+                let settings = AlpacaSettings::loopback(account.id, ALPACA_KEY, ALPACA_SECRET);
+                let server = venue.alpaca(settings).await;
+                let proxy = Proxy::start(server.address(), seed).unwrap();
+                let client = Venue::alpaca_client(proxy.url());
+                (proxy, client.broker(), Venue::alpaca_client(server.url()).broker())
+            }
         };
-        let client = paper::Client::new(settings, settle.profile()).unwrap();
         let stop = CancellationToken::new();
         let parts = Parts {
             db: db.clone(),
             market: venue.market.clone(),
             clock: venue.clock.clone(),
-            brokers: vec![(account.clone(), client.broker(account.id))],
+            brokers: vec![(account.clone(), broker)],
             limits: OrderLimits::default(),
             tick: TICK,
             jitter: seed,
@@ -168,14 +219,14 @@ impl Desk {
             RequestId::new(now),
             now,
         );
-        let desk = Self { gateway, venue, proxy, account, ctx, _db: db, stop };
+        let desk = Self { gateway, venue, proxy, truth, account, ctx, _db: db, _database: database, stop };
         desk.until_ready().await;
         desk
     }
 
-    /// The venue itself, past client, proxy and server.
+    /// The venue itself, past the proxy. In Alpaca's words, where the desk uses them: names are Alpaca's there.
     pub(crate) fn truth(&self) -> Arc<dyn Broker> {
-        self.venue.venue.broker(self.account.id)
+        self.truth.clone()
     }
 
     pub(crate) async fn misbehave(&self, how: Misbehave) {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+mod alpaca;
+mod alpaca_data;
 mod conformance;
 mod desk;
 mod faults;
