@@ -43,7 +43,7 @@ impl Row {
             outcome: entry.outcome.as_str().to_owned(),
             address: entry.address.map(|address| address.to_string()),
             request_id: entry.request_id.map(|id| id.to_string()),
-            detail: entry.detail.to_string(),
+            detail: detail(entry),
         }
     }
 
@@ -73,6 +73,16 @@ impl Row {
         }
         crypto::sha256(&bytes)
     }
+}
+
+/// The details as JSON, with the API key that acted among them.
+fn detail(entry: &AuditEntry) -> String {
+    let Some(key) = entry.key else { return entry.detail.to_string() };
+    let mut detail = entry.detail.clone();
+    if let Some(fields) = detail.as_object_mut() {
+        fields.insert("key".to_owned(), key.to_string().into());
+    }
+    detail.to_string()
 }
 
 /// The end of a commit group, signed.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, RequestId, SessionId, Timestamp, UserId};
+use crate::{AccountId, KeyId, RequestId, SessionId, Timestamp, UserId};
 
 /// A name that is none of those allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,9 +97,21 @@ named! {
     AuditVerify = "audit.verify", "Check that the audit log is unaltered";
     SystemView = "system.view", "See the health of the desk in detail";
     FeedsManage = "feeds.manage", "Set the key of a market data feed";
+    KeysManage = "keys.manage", "See and revoke the API keys of other people";
 }
 
 impl Permission {
+    /// What an API key can be made for. Not among them: people, keys, limits, and whatever needs a second factor, which a
+    /// program does not have.
+    pub const OF_KEYS: &'static [Self] = &[
+        Self::MarketView,
+        Self::AccountsView,
+        Self::OrdersView,
+        Self::OrdersPlace,
+        Self::OrdersCancel,
+        Self::KillEngage,
+    ];
+
     fn bit(self) -> u64 {
         1 << (self as u64)
     }
@@ -141,6 +153,11 @@ impl PermissionSet {
     /// What is in either.
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What is in both.
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// The members, in the order of [`Permission::ALL`].
@@ -198,6 +215,7 @@ impl Role {
                 AuditVerify,
                 SystemView,
                 FeedsManage,
+                KeysManage,
             ],
             Self::Manager => &[
                 MarketView,
@@ -259,10 +277,12 @@ pub struct Principal {
 }
 
 /// What the principal showed to be let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Credential {
     /// A signed-in session.
     Session(SessionId),
+    /// An API key, by a program on behalf of its owner.
+    Key(KeyId),
     /// The operating system's user on the server.
     Local,
     /// Nothing.
@@ -364,6 +384,29 @@ impl Context {
             factor_at: None,
             permissions,
             grants,
+            live: BTreeSet::new(),
+        }
+    }
+
+    /// A request of a program with an API key of `user`: on one account, with what the key and its owner both may.
+    pub fn key(
+        user: UserId,
+        key: KeyId,
+        permissions: PermissionSet,
+        grant: (AccountId, Access),
+        address: Option<IpAddr>,
+        request_id: RequestId,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            principal: Principal { kind: PrincipalKind::User, id: Some(user.to_string()) },
+            credential: Credential::Key(key),
+            address,
+            request_id,
+            at,
+            factor_at: None,
+            permissions: permissions.intersection(Permission::OF_KEYS.iter().copied().collect()),
+            grants: BTreeMap::from([grant]),
             live: BTreeSet::new(),
         }
     }
@@ -470,7 +513,15 @@ impl Context {
         self.permissions
     }
 
-    /// The signed-in person, if it is one.
+    /// The API key that was shown, if one was.
+    pub fn key_id(&self) -> Option<KeyId> {
+        match self.credential {
+            Credential::Key(key) => Some(key),
+            Credential::Session(_) | Credential::Local | Credential::None => None,
+        }
+    }
+
+    /// The signed-in person, if it is one; of a program, the person on whose behalf it acts.
     pub fn user_id(&self) -> Option<UserId> {
         match self.principal.kind {
             PrincipalKind::User => self.principal.id.as_ref()?.parse().ok(),
@@ -540,6 +591,30 @@ mod tests {
         let (stranger, account) = context(Role::SuperAdmin, None);
         let answer = stranger.with_live([account]).require_live(account);
         assert_eq!(answer, Err(Denied::Live { account }), "without a grant there is none for real money");
+    }
+
+    #[test]
+    fn a_key_does_no_more_than_keys_can_and_on_its_account_alone() {
+        let at = Timestamp::UNIX_EPOCH;
+        let (own, other) = (AccountId::new(at), AccountId::new(at));
+        let key = KeyId::new([0; 18]);
+        let everything = Role::SuperAdmin.permissions();
+        let grant = (own, Access::Manage);
+        let ctx = Context::key(UserId::new(at), key, everything, grant, None, RequestId::new(at), at);
+        let may: Vec<_> = Permission::ALL
+            .iter()
+            .copied()
+            .filter(|one| ctx.require(*one, Resource::Account(own)).is_ok())
+            .collect();
+        assert_eq!(may, Permission::OF_KEYS);
+        let answer = ctx.require(Permission::OrdersView, Resource::Account(other));
+        assert_eq!(
+            answer,
+            Err(Denied::NoGrant { account: other }),
+            "the owner of everything sees every account"
+        );
+        assert!(ctx.require_recent_factor().is_err());
+        assert!(ctx.require_live(own).is_err());
     }
 
     #[test]

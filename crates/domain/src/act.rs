@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use crate::{Context, PrincipalKind, RequestId, Timestamp};
+use crate::{Context, KeyId, PrincipalKind, RequestId, Timestamp};
 
 /// How an act ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct AuditEntry {
     pub actor_kind: PrincipalKind,
     /// Which one: a user's id; `None` for the system and for people who are not signed in.
     pub actor_id: Option<String>,
+    /// The API key with which a program acted for that user. In the log it is the field `key` of the details.
+    pub key: Option<KeyId>,
     /// The act, as `order.accepted`: noun, full stop, past participle.
     pub act: &'static str,
     /// On what, as `order/0192…`.
@@ -60,6 +62,7 @@ impl AuditEntry {
             at: ctx.at,
             actor_kind: ctx.principal.kind,
             actor_id: ctx.principal.id.clone(),
+            key: ctx.key_id(),
             act,
             resource: None,
             outcome: Outcome::Done,
@@ -75,6 +78,7 @@ impl AuditEntry {
             at,
             actor_kind: PrincipalKind::System,
             actor_id: None,
+            key: None,
             act,
             resource: None,
             outcome: Outcome::Done,

@@ -18,7 +18,7 @@ pub use transitions::{EventKind, table as transition_table};
 use transitions::{Facts, Next};
 
 use crate::words::words;
-use crate::{AccountId, BookId, Money, OrderId, Price, Quantity, Timestamp};
+use crate::{AccountId, BookId, KeyId, Money, OrderId, Price, Quantity, Timestamp};
 
 words! {
     /// Where an order stands.
@@ -217,6 +217,8 @@ pub struct InvalidTransition {
 pub struct Provenance {
     /// Who asked: a user's id, or `external`.
     pub submitted_by: String,
+    /// The API key with which a program asked for it on their behalf.
+    pub key: Option<KeyId>,
     /// Inside or outside the desk.
     pub origin: Origin,
     /// The book it belongs to; `None` is the account's own.
@@ -236,6 +238,7 @@ impl Provenance {
     pub fn of(submitted_by: impl Into<String>) -> Self {
         Self {
             submitted_by: submitted_by.into(),
+            key: None,
             origin: Origin::Desk,
             book: None,
             parent: None,

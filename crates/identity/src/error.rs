@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{Denied, Role, StepUpNeeded};
+use domain::{Denied, Permission, Role, StepUpNeeded};
 use storage::StorageError;
 use vault::VaultError;
 
+use crate::network::InvalidNetwork;
 use crate::{PasswordRule, UsernameRule};
 
 /// Why somebody could not sign in.
@@ -95,6 +96,100 @@ pub enum FactorError {
     /// Whoever asks is nobody in a session.
     #[error("this is for people who are signed in")]
     NotSignedIn,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a key could not be made, looked up, rotated or revoked. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It takes a recent factor.
+    #[error(transparent)]
+    StepUp(#[from] StepUpNeeded),
+    /// Whoever asks is nobody in a session: a key makes no keys.
+    #[error("this is for people who are signed in")]
+    NotSignedIn,
+    /// The caller lacks a permission, or access to the account.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is no such key.
+    #[error("there is no such key")]
+    NotFound,
+    /// It is somebody else's, or there is none.
+    #[error("only its owner gets the secret of a key")]
+    NotYours,
+    /// The same Idempotency-Key came with another request before.
+    #[error("the same Idempotency-Key was used for another request")]
+    OnceConflict,
+    /// The same request made a key before, whose secret cannot be shown again.
+    #[error("this made the key {key} before, and its secret is not shown again; revoke it and make another")]
+    MadeBefore {
+        /// Which.
+        key: String,
+    },
+    /// Field `name`.
+    #[error("a key's name has 1 to 100 characters on one line")]
+    NameInvalid,
+    /// Field `scopes`: no key can be made for this.
+    #[error("a key cannot be made for {permission}")]
+    NotForKeys {
+        /// Which.
+        permission: Permission,
+    },
+    /// Field `scopes`: there is none.
+    #[error("a key needs a scope at least")]
+    NoScope,
+    /// Field `networks`.
+    #[error(transparent)]
+    NetworkInvalid(#[from] InvalidNetwork),
+    /// Field `networks`: too many.
+    #[error("a key has at most {most} networks")]
+    TooManyNetworks {
+        /// How many.
+        most: usize,
+    },
+    /// Field `expires_at`: not in the future.
+    #[error("a key expires in the future")]
+    ExpiryPast,
+    /// Field `overlap_hours`: too long.
+    #[error("the former secret stays good for at most {} hours", .most.as_secs() / 3600)]
+    OverlapTooLong {
+        /// How long.
+        most: Duration,
+    },
+    /// The key was revoked or has expired.
+    #[error("the key is good no more; make another")]
+    Over,
+    /// The person has as many keys as anybody may have.
+    #[error("you have {most} keys, and may have no more; revoke one")]
+    TooMany {
+        /// How many.
+        most: u32,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a key was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyRefused {
+    /// No such key, or another secret: it is not said which.
+    #[error("the key and the secret do not go together")]
+    Wrong,
+    /// The secret is right, and the key is good no more, or not from here. Said only to whoever has the secret.
+    #[error("{why}")]
+    Unusable {
+        /// Why, as `the key was revoked`.
+        why: &'static str,
+    },
+    /// Too many wrong secrets for this key from this place. A right one is let in all the same.
+    #[error("too many failed attempts; try again in {} seconds", retry_after.as_secs().max(1))]
+    TooMany {
+        /// When the next one counts.
+        retry_after: Duration,
+    },
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

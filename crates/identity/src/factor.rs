@@ -284,10 +284,10 @@ impl Identity {
 }
 
 /// The person of a context, and the session they are in.
-fn person(ctx: &Context) -> Option<(UserId, SessionId)> {
+pub(crate) fn person(ctx: &Context) -> Option<(UserId, SessionId)> {
     match ctx.credential {
         Credential::Session(session) => Some((ctx.user_id()?, session)),
-        Credential::Local | Credential::None => None,
+        Credential::Key(_) | Credential::Local | Credential::None => None,
     }
 }
 

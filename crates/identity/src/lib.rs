@@ -9,6 +9,9 @@
 //! ([`Identity::finish_sign_in`]) and shows one again before a dangerous act ([`Identity::step_up`]); the context knows
 //! when that was. Who has not signed in whole has no session, but a [`Challenge`], which opens nothing.
 //!
+//! Programs do not sign in. They show an API key ([`Identity::create_key`]), which acts for its owner on one account, and
+//! never does more than the owner may at that moment ([`Identity::authenticate_key`]).
+//!
 //! The first owner comes in through [`Identity::claim_owner`] with a code that the desk prints once. There is no
 //! account, password or code that exists from the beginning.
 //!
@@ -32,6 +35,8 @@ mod throttle;
 mod challenge;
 mod code;
 mod factor;
+mod key;
+mod network;
 mod recovery;
 mod totp;
 
@@ -47,8 +52,12 @@ use storage::{Database, StorageError};
 use vault::Vault;
 
 pub use challenge::{CHALLENGE_LIFE, Challenge};
-pub use error::{CodeError, EnrolError, FactorError, PeopleError, SetUpError, SignInError};
+pub use error::{
+    CodeError, EnrolError, FactorError, KeyError, KeyRefused, PeopleError, SetUpError, SignInError,
+};
 pub use factor::{ENROLMENT_LIFE, Enrolled, Factors};
+pub use key::{ApiKey, IssuedKey, KEY_LIFE, KeyHolder, LONGEST_OVERLAP, NewKey};
+pub use network::{InvalidNetwork, Network};
 pub use password::Hashing;
 pub use people::{Change, Created, NewUser};
 pub use policy::PasswordRule;
@@ -68,6 +77,7 @@ pub struct Identity {
     hasher: password::Hasher,
     /// Once there is an owner there always is one: the last cannot be removed.
     has_owner: Arc<AtomicBool>,
+    keys: Arc<key::Keys>,
 }
 
 impl Identity {
@@ -77,7 +87,7 @@ impl Identity {
     /// `hashing` is outside of what Argon2 allows.
     pub fn new(db: Database, vault: Vault, clock: Arc<dyn Clock>, hashing: Hashing) -> Self {
         let hasher = password::Hasher::new(hashing);
-        Self { db, vault, clock, hasher, has_owner: Arc::default() }
+        Self { db, vault, clock, hasher, has_owner: Arc::default(), keys: Arc::default() }
     }
 
     /// Asks for a permission, and records it when the answer is no.

@@ -6,7 +6,7 @@
 //! Disabling needs less, since it must be quick: only owners are out of reach of people who are none.
 
 use domain::{
-    Access, AccountId, AuditEntry, Context, Credential, Denied, Permission, RequestId, Resource, Role,
+    Access, AccountId, AuditEntry, Context, Credential, Denied, KeyId, Permission, RequestId, Resource, Role,
     SessionId, Timestamp, UserId,
 };
 use serde_json::{Value, json};
@@ -264,12 +264,21 @@ impl Identity {
         done.await
     }
 
-    /// What a person may do at the moment, without a session: for what they asked for earlier. `None` when they may not
-    /// sign in (any more).
+    /// What a person may do at the moment, without a session: for what they asked for earlier, themselves or through a
+    /// key. `None` when they may not sign in (any more), or the key is good no more.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
+    pub async fn person(
+        &self,
+        user: UserId,
+        key: Option<KeyId>,
+        at: Timestamp,
+    ) -> Result<Option<Context>, StorageError> {
+        if let Some(key) = key {
+            let holder = self.recheck_key(key, None, RequestId::new(at)).await?;
+            return Ok(holder.map(|holder| holder.ctx));
+        }
         let user = store::user(&mut *self.db.read().await?, user).await?;
         Ok(user.filter(|user| user.status == UserStatus::Active).map(|user| {
             let mut ctx = session::context(&user, SessionId::new(at), None, RequestId::new(at), at);

@@ -1,6 +1,7 @@
 //! The SQL of `users`, `user_roles`, `grants`, `invitations` and `sessions`.
 
 pub(crate) mod factors;
+pub(crate) mod keys;
 
 use std::collections::BTreeMap;
 

@@ -25,6 +25,8 @@ pub enum Needs {
     OnAccount(Permission),
     /// A permission, or to ask about oneself.
     OrOneself(Permission),
+    /// To ask about what is one's own.
+    Oneself,
 }
 
 impl Needs {
@@ -39,6 +41,7 @@ impl Needs {
                 None => format!("{permission}"),
             },
             Self::OrOneself(permission) => format!("{permission}, or oneself"),
+            Self::Oneself => "whoever owns it".to_owned(),
         }
     }
 }
@@ -60,7 +63,7 @@ const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
 
 /// Every route of the API.
 pub const TABLE: &[Rule] = {
-    use Needs::{Nothing, OnAccount, OrOneself, Permission as Needed, SignIn};
+    use Needs::{Nothing, OnAccount, Oneself, OrOneself, Permission as Needed, SignIn};
     use Permission::*;
     &[
         rule("GET", "/api/health", Nothing),
@@ -79,6 +82,10 @@ pub const TABLE: &[Rule] = {
         rule("POST", "/api/v1/factors/totp/confirm", SignIn),
         rule("DELETE", "/api/v1/factors/totp", SignIn),
         rule("POST", "/api/v1/factors/recovery-codes", SignIn),
+        rule("GET", "/api/v1/keys", SignIn),
+        rule("POST", "/api/v1/keys", SignIn),
+        rule("DELETE", "/api/v1/keys/{id}", OrOneself(KeysManage)),
+        rule("POST", "/api/v1/keys/{id}/rotate", Oneself),
         rule("GET", "/api/v1/roles", SignIn),
         rule("GET", "/api/v1/users", Needed(UsersView)),
         rule("POST", "/api/v1/users", Needed(UsersManage)),

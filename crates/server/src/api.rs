@@ -10,6 +10,7 @@ mod books;
 mod factors;
 mod fills;
 mod health;
+mod keys;
 mod kill_switches;
 mod limits;
 mod live;
@@ -25,7 +26,7 @@ mod venue;
 pub(crate) mod words;
 
 use utoipa::OpenApi as _;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Desk;
@@ -47,20 +48,29 @@ pub(crate) use orders::{Order, UnknownOrderList};
     ),
     // Only in a parameter, where schemas are not collected by themselves: the scope.
     components(schemas(crate::problem::ProblemBody, crate::problem::FieldError, words::OrderScope)),
-    modifiers(&Cookie),
-    security(("session" = []))
+    modifiers(&Credentials),
+    security(("session" = []), ("key" = []))
 )]
 struct Document;
 
-struct Cookie;
+struct Credentials;
 
-impl utoipa::Modify for Cookie {
+impl utoipa::Modify for Credentials {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
             "__Host-session",
             "Given by POST /api/v1/session.",
         )));
-        document.components.get_or_insert_default().add_security_scheme("session", cookie);
+        let key = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "An API key of POST /api/v1/keys, as `ID.SECRET`. The headers APCA-API-KEY-ID and \
+                 APCA-API-SECRET-KEY do as well.",
+            ))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("session", cookie);
+        components.add_security_scheme("key", SecurityScheme::Http(key));
     }
 }
 
@@ -69,6 +79,7 @@ pub(crate) fn routes() -> OpenApiRouter<Desk> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(session::routes())
         .merge(factors::routes())
+        .merge(keys::routes())
         .merge(roles::routes())
         .merge(users::routes())
         .merge(market::routes())

@@ -1,6 +1,7 @@
 //! The desk over HTTP: REST, the live stream, and pages.
 //!
-//! A request passes the [`guard`] (id, headers, foreign origins), becomes a [`session::SignedIn`] or is refused, is
+//! A request passes the [`guard`] (id, headers, foreign origins), becomes a [`session::SignedIn`] (by cookie or API key,
+//! [`credentials`]) or is refused, is
 //! read strictly ([`json`]), and ends in one call of a lower crate with the caller's `Context`, where permission is
 //! asked. The answer is a type of [`api`], or a [`problem::Problem`]. What changes on the desk goes out live
 //! through [`stream`].
@@ -11,6 +12,7 @@
 mod guard;
 pub mod problem;
 
+mod credentials;
 mod json;
 mod session;
 

@@ -93,6 +93,18 @@ codes! {
         "The desk has no owner yet. Open the set-up link that it printed when it started.";
     NotSignedIn = "not_signed_in", UNAUTHORIZED, "Not signed in",
         "The request has no session, or it has ended.";
+    KeyRefused = "key_refused", UNAUTHORIZED, "Key refused",
+        "There is no such API key, or its secret is another one. It is not said which.";
+    TwoCredentials = "two_credentials", BAD_REQUEST, "Two credentials",
+        "The request shows more than one credential. Which one is meant cannot be known.";
+    SessionNeeded = "session_needed", FORBIDDEN, "Not with a key",
+        "This is for people who are signed in. An API key cannot do it.";
+    KeyOver = "key_over", CONFLICT, "Key is over",
+        "The key was revoked or has expired. Make another.";
+    KeyMadeBefore = "key_made_before", CONFLICT, "Key made before",
+        "The same request made a key before: `value` is its id. Its secret is stored nowhere, so revoke it and make another.";
+    TooManyKeys = "too_many_keys", CONFLICT, "Too many keys",
+        "You have as many keys as anybody may have. Revoke one.";
     SignInFailed = "sign_in_failed", UNAUTHORIZED, "Sign-in failed",
         "User name and password do not go together, or the person may not sign in. It is not said which.";
     CodeNeeded = "code_needed", UNAUTHORIZED, "Code needed",

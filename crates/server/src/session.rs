@@ -1,4 +1,4 @@
-//! Who asks: from the cookie of a request to the [`Context`] with which everything is asked.
+//! Who asks: from the cookie or the key of a request to the [`Context`] with which everything is asked.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
@@ -6,12 +6,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use domain::{Context, SessionId, Timestamp};
+use domain::{Context, Credential, Timestamp};
 use identity::{Authenticated, Challenge, CodeError, SignInError};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::Desk;
+use crate::credentials::{LetIn, Shown};
 use crate::guard::Arrival;
 use crate::problem::{Code, Problem, sentence};
 
@@ -20,25 +21,30 @@ const COOKIE: &str = "__Host-session";
 /// Who showed the password and owes a code.
 const CHALLENGE_COOKIE: &str = "__Host-sign-in";
 
-/// A request of somebody who is signed in. A handler that takes one cannot be reached by anybody else.
+/// A request of somebody who is signed in, or of a program with an API key. A handler that takes one cannot be reached by
+/// anybody else.
 #[derive(Clone)]
-pub(crate) struct SignedIn(pub Authenticated);
+pub(crate) struct SignedIn(Context);
 
 impl SignedIn {
     /// What everything is asked with.
     pub(crate) fn context(&self) -> &Context {
-        &self.0.ctx
+        &self.0
     }
 
-    pub(crate) fn session_id(&self) -> SessionId {
-        self.0.session.id
-    }
-
-    /// The same person with the rights of this moment; `None` when the session has ended. Does not prolong it.
+    /// The same caller with the rights of this moment; `None` when the session or the key has ended. Does not count as use.
     pub(crate) async fn still(&self, desk: &Desk) -> Result<Option<Self>, Problem> {
-        let ctx = self.context();
-        let found = desk.identity.recheck(self.session_id(), ctx.address, ctx.request_id).await?;
-        Ok(found.map(Self))
+        let Context { credential, address, request_id, .. } = &self.0;
+        let ctx = match credential {
+            Credential::Session(id) => {
+                desk.identity.recheck(*id, *address, *request_id).await?.map(|who| who.ctx)
+            }
+            Credential::Key(id) => {
+                desk.identity.recheck_key(*id, *address, *request_id).await?.map(|holder| holder.ctx)
+            }
+            Credential::Local | Credential::None => None,
+        };
+        Ok(ctx.map(Self))
     }
 }
 
@@ -47,10 +53,29 @@ impl FromRequestParts<Desk> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
         let arrival = Arrival::from_request_parts(parts, desk).await?;
-        let token = cookie(&parts.headers, COOKIE).ok_or_else(|| Problem::new(Code::NotSignedIn))?;
-        let found = desk.identity.authenticate(token, arrival.address, arrival.id).await?;
-        found.map(Self).ok_or_else(|| Problem::new(Code::NotSignedIn))
+        let let_in = Shown::read(&parts.headers)?.let_in(desk, arrival).await?;
+        Ok(Self(let_in.into_context()))
     }
+}
+
+/// A request of a person in a session: for what is about sessions themselves, and nothing to a key.
+pub(crate) struct InSession(pub Authenticated);
+
+impl FromRequestParts<Desk> for InSession {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
+        let arrival = Arrival::from_request_parts(parts, desk).await?;
+        match Shown::read(&parts.headers)?.let_in(desk, arrival).await? {
+            LetIn::Session(who) => Ok(Self(*who)),
+            LetIn::Key(_) => Err(Problem::new(Code::SessionNeeded)),
+        }
+    }
+}
+
+/// The value of the cookie of a session, if one was sent.
+pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE)
 }
 
 /// A request of somebody who need not be signed in, and of whom nothing is known.
@@ -139,27 +164,27 @@ pub(crate) async fn require_owner(State(desk): State<Desk>, request: Request, ne
 
 /// Writes to the audit log that somebody was denied something, where nobody has done so yet.
 pub(crate) async fn note_denied(State(desk): State<Desk>, request: Request, next: Next) -> Response {
-    let cookie = cookie(request.headers(), COOKIE).map(str::to_owned);
+    let shown = Shown::read(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let arrival = request.extensions().get::<Arrival>().copied();
     let response = next.run(request).await;
     let denied = response.extensions().get::<Problem>().and_then(|problem| problem.denied.clone());
-    if let (Some(why), Some(cookie), Some(arrival)) = (denied, cookie, arrival) {
-        record_denied(&desk, &cookie, arrival, &method, &path, why).await;
+    if let (Some(why), Ok(shown), Some(arrival)) = (denied, shown, arrival) {
+        record_denied(&desk, &shown, arrival, &method, &path, why).await;
     }
     response
 }
 
 async fn record_denied(
     desk: &Desk,
-    token: &str,
+    shown: &Shown,
     arrival: Arrival,
     method: &Method,
     path: &str,
     why: Box<str>,
 ) {
-    let Ok(Some(who)) = desk.identity.authenticate(token, arrival.address, arrival.id).await else { return };
-    let entry = domain::AuditEntry::by(&who.ctx, "access.denied")
+    let Ok(who) = shown.let_in(desk, arrival).await else { return };
+    let entry = domain::AuditEntry::by(&who.into_context(), "access.denied")
         .ended(domain::Outcome::Refused)
         .with(serde_json::json!({ "method": method.as_str(), "path": path, "reason": why }));
     if let Err(error) = desk.record(entry).await {

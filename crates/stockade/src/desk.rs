@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use connectors::{paper, polygon};
-use domain::{AccountId, Clock, Context, Every, Money, Permission, Timestamp, UserId};
+use domain::{AccountId, Clock, Context, Every, KeyId, Money, Permission, Timestamp, UserId};
 use identity::Identity;
 use market::Market;
 use sandbox::{Pace, RecordingSource, ServerSettings, Source};
@@ -163,8 +163,13 @@ struct Everybody(Identity);
 
 #[async_trait]
 impl People for Everybody {
-    async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
-        self.0.person(user, at).await
+    async fn person(
+        &self,
+        user: UserId,
+        key: Option<KeyId>,
+        at: Timestamp,
+    ) -> Result<Option<Context>, StorageError> {
+        self.0.person(user, key, at).await
     }
 }
 

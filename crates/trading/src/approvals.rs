@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AccountId, AuditEntry, Context, Denied, OrderId, OrderRequest, Permission, Resource, StepUpNeeded,
+    AccountId, AuditEntry, Context, Denied, KeyId, OrderId, OrderRequest, Permission, Resource, StepUpNeeded,
     Timestamp, UnknownName, UserId,
 };
 use serde::{Deserialize, Serialize};
@@ -38,8 +38,14 @@ use crate::store as orders;
 /// Who somebody is at a moment: needed where an order is placed later than its author asked for it.
 #[async_trait]
 pub trait People: Send + Sync {
-    /// What a person may do at the moment; `None` when they may not sign in (any more).
-    async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError>;
+    /// What a person may do at the moment, or a program with the key that they gave it; `None` when they may not sign in
+    /// (any more), or the key is good no more.
+    async fn person(
+        &self,
+        user: UserId,
+        key: Option<KeyId>,
+        at: Timestamp,
+    ) -> Result<Option<Context>, StorageError>;
 }
 
 /// What two people have to agree to, and for how long one of them is waited for.
@@ -175,6 +181,8 @@ pub struct Approval {
     pub what: Asked,
     /// Who asked: a user's id.
     pub asked_by: String,
+    /// The API key with which a program asked on their behalf.
+    pub key: Option<KeyId>,
     /// When.
     pub asked_at: Timestamp,
     /// When it is over if nobody has decided.
@@ -423,6 +431,7 @@ impl Gateway {
             id: ApprovalId(OrderId::new(ctx.at).0),
             what,
             asked_by: author(ctx),
+            key: ctx.key_id(),
             asked_at: ctx.at,
             expires_at: ctx.at + self.shared.four_eyes.lasts,
             why: String::new(),
@@ -505,7 +514,7 @@ impl Gateway {
         let (Some(user), Some(people)) = (user, people) else {
             return Some("refused: whoever asked is no person of this desk".into());
         };
-        let author = match people.person(user, now).await {
+        let author = match people.person(user, approval.key, now).await {
             Ok(Some(author)) => author,
             Ok(None) => return Some("refused: whoever asked may not trade any more".into()),
             Err(error) => {
@@ -585,7 +594,8 @@ impl Gateway {
     }
 
     fn sees_approval(&self, ctx: &Context, approval: &Approval) -> bool {
-        approval.asked_by == author(ctx)
+        // A key knows of nothing beside its account, not even of what its owner asked for.
+        (approval.asked_by == author(ctx) && (ctx.key_id().is_none() || ctx.key_id() == approval.key))
             || match &approval.what {
                 Asked::Order { account, .. } => {
                     ctx.require(Permission::OrdersView, Resource::Account(*account)).is_ok()

@@ -37,7 +37,7 @@ use domain::{
 };
 
 pub use self::accept::Amendment;
-pub(crate) use self::accept::{Accepting, Market, Refused, author, describe, scopes_of, total};
+pub(crate) use self::accept::{Accepting, Author, Market, Refused, author, describe, scopes_of, total};
 use self::backoff::{Backoff, Jitter};
 pub(crate) use self::books::{BookAct, BookDone, funded};
 pub(crate) use self::breaker::Breaker;

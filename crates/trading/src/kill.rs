@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::file::State;
 pub use self::file::{KillFile, KillRequest};
-pub(crate) use self::store::is_user;
+pub(crate) use self::store::{is_user, key_owner};
 use crate::accounts::{Account, Mode};
 use crate::books::VirtualBook;
 use crate::broker::CancelFailure;
@@ -563,6 +563,13 @@ impl Gateway {
                     Some(false) => Err(KillError::NoSuchScope(scope.clone())),
                     // Where nobody answers, the switch is pulled: it does no harm to somebody who is not there.
                     Some(true) | None => Ok(()),
+                }
+            }
+            Scope::Key(key) => {
+                let owner = self.ask(async |db| key_owner(&mut *db.read().await?, key).await).await.flatten();
+                match owner {
+                    Some(owner) if ctx.user_id() == Some(owner) => Ok(own()?),
+                    _ => Ok(desk?),
                 }
             }
             _ => Ok(desk?),

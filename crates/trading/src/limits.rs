@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::approvals::{Approval, ApprovalId};
 use crate::core::author;
 use crate::gateway::{Gateway, Shared, TradingEvent};
-use crate::kill::is_user;
+use crate::kill::{is_user, key_owner};
 use crate::risk::{InvalidLimit, Limit, LimitBook, LimitKind, LimitValue, Remembered, is_raise};
 use crate::scope::Scope;
 
@@ -404,7 +404,9 @@ impl Gateway {
             Scope::User(user) => ctx.user_id() == Some(*user),
             Scope::Account(account) => sees(*account),
             Scope::Book(book) => self.virtual_book(*book).is_some_and(|book| sees(book.account)),
-            Scope::Group(_) | Scope::Key(_) | Scope::Bot(_) | Scope::Strategy(_) => false,
+            // A key's own limits are seen with it, and by whoever sets limits.
+            Scope::Key(key) => ctx.key_id().is_some_and(|own| own.as_str() == key),
+            Scope::Group(_) | Scope::Bot(_) | Scope::Strategy(_) => false,
         }
     }
 
@@ -415,8 +417,9 @@ impl Gateway {
             Scope::Account(account) => self.desks.contains_key(account),
             Scope::Book(book) => self.virtual_book(*book).is_some(),
             Scope::User(user) => is_user(&mut *self.shared.db.read().await?, *user).await?,
+            Scope::Key(key) => key_owner(&mut *self.shared.db.read().await?, key).await?.is_some(),
             // The desk has none of these.
-            Scope::Group(_) | Scope::Key(_) | Scope::Bot(_) => false,
+            Scope::Group(_) | Scope::Bot(_) => false,
         })
     }
 

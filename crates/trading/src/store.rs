@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use storage::{Connection, Places, Row, RowExt as _, StorageError, Tx, padded, query, query_scalar};
 
 use crate::book::{BookChange, BookKey, History, Live, Moved, PastFill};
+use crate::core::Author;
 
 mod books;
 mod equity;
@@ -268,7 +269,7 @@ const AT_ONCE: usize = 64;
 const ORDER_COLUMNS: &str = "id, account_id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
      reserve_price, submitted_by, created_at, updated_at, status, broker_order_id, attempts, filled, filled_notional, \
      fees, reason, version, request, origin, book_id, parent_id, leg, replaces, replaced_by, reason_code, done_by_desk, \
-     triggered";
+     triggered, key_id";
 
 /// Takes the account over: every router that took it before is fenced off from now on.
 pub(crate) async fn next_epoch(tx: &mut Tx, account: AccountId) -> Result<i64, StorageError> {
@@ -355,7 +356,7 @@ async fn insert_rows(
     orders: &[(&Order, Price)],
     epoch: i64,
 ) -> Result<usize, StorageError> {
-    const COLUMNS: usize = 22;
+    const COLUMNS: usize = 23;
     let orders = padded(orders);
     let mut places = Places::on(tx.sql());
     let (owner, rows) = (places.one(), places.rows(orders.len(), COLUMNS));
@@ -363,10 +364,10 @@ async fn insert_rows(
     let sql = format!(
         "INSERT INTO orders (account_id, id, client_order_id, symbol, side, kind, time_in_force, quantity, limit_price, \
          reserve_price, submitted_by, created_at, updated_at, status, request, origin, book_id, parent_id, leg, replaces, \
-         done_by_desk, broker_order_id, strategy, is_open, attempts, filled, filled_notional, fees, version) \
+         done_by_desk, broker_order_id, strategy, key_id, is_open, attempts, filled, filled_notional, fees, version) \
          SELECT {owner}, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, v.column10, \
          v.column11, v.column12, v.column12, v.column13, v.column14, v.column15, v.column16, v.column17, v.column18, \
-         v.column19, v.column20, v.column21, v.column22, 1, 0, '0', '0', '0', 0 FROM (VALUES {rows}) AS v \
+         v.column19, v.column20, v.column21, v.column22, v.column23, 1, 0, '0', '0', '0', 0 FROM (VALUES {rows}) AS v \
          WHERE v.column1 = 1 AND EXISTS (SELECT 1 FROM accounts WHERE id = {leased} AND router_epoch = {lease}) \
          ON CONFLICT (account_id, client_order_id) DO NOTHING"
     );
@@ -395,7 +396,8 @@ async fn insert_rows(
             .bind(provenance.replaces.map(|replaces| replaces.to_string()))
             .bind(provenance.done_by_desk.join(","))
             .bind(order.broker_order_id.as_deref())
-            .bind(request.strategy.as_deref());
+            .bind(request.strategy.as_deref())
+            .bind(provenance.key.map(|key| key.to_string()));
     }
     insert = insert.bind(account.to_string()).bind(epoch);
     let done = insert.execute(tx.sql()).await?;
@@ -703,13 +705,13 @@ pub(crate) struct Folded {
 
 /// Whose doing a fill was, as far as limits ask.
 #[derive(Clone, Debug)]
-pub(crate) struct Author {
-    pub(crate) submitted_by: String,
+pub(crate) struct Doer {
+    pub(crate) author: Author,
     pub(crate) strategy: Option<String>,
 }
 
 /// What is done with each fill as it is read; one without an author is one side of a transfer between books.
-pub(crate) type EachFill<'a> = dyn FnMut(BookKey, Option<&Author>, &Symbol, &PositionFill) + Send + 'a;
+pub(crate) type EachFill<'a> = dyn FnMut(BookKey, Option<&Doer>, &Symbol, &PositionFill) + Send + 'a;
 
 /// The fold over all fills of an account, each as it stands after corrections.
 pub(crate) async fn fold_fills(
@@ -723,7 +725,7 @@ pub(crate) async fn fold_fills(
     let mut folded = Folded { positions: BTreeMap::new(), books: BTreeMap::new(), last_seq: 0, newest: None };
     loop {
         let sql = "SELECT f.seq, f.kind, f.execution_id, f.corrects, f.book_id, f.symbol, f.side, f.price, f.quantity, \
-                   f.fee, f.at, o.submitted_by, o.strategy FROM fills f LEFT JOIN orders o ON o.id = f.order_id \
+                   f.fee, f.at, o.submitted_by, o.strategy, o.key_id FROM fills f LEFT JOIN orders o ON o.id = f.order_id \
                    WHERE f.account_id = $1 AND f.seq > $2 ORDER BY f.seq LIMIT 5000";
         let rows =
             query(sql).bind(account.to_string()).bind(folded.last_seq).fetch_all(&mut *connection).await?;
@@ -735,11 +737,14 @@ pub(crate) async fn fold_fills(
             }
             let Some(PastFill { book, fill, is_transfer }) = amended.stands(read) else { continue };
             let symbol: Symbol = StorageError::parse_column(row, 5, "symbol")?;
-            let author = match row.try_get::<Option<String>, _>(11)? {
-                Some(submitted_by) => Some(Author { submitted_by, strategy: row.try_get(12)? }),
+            let doer = match row.try_get::<Option<String>, _>(11)? {
+                Some(submitted_by) => {
+                    let author = Author { submitted_by, key: parse_optional(row, 13, "key id")? };
+                    Some(Doer { author, strategy: row.try_get(12)? })
+                }
                 None => None,
             };
-            each(book, author.as_ref(), &symbol, &fill);
+            each(book, doer.as_ref(), &symbol, &fill);
             if !is_transfer {
                 let whole = folded.positions.entry(symbol.clone()).or_insert_with(|| Position::new(method));
                 whole.apply(fill.side, fill.price, fill.quantity, fill.fee, fill.at, &fill.execution_id);
@@ -978,6 +983,7 @@ fn read_order(row: &Row) -> Result<Live, StorageError> {
     let done_by_desk: String = row.try_get(29)?;
     let provenance = Provenance {
         submitted_by: row.try_get(10)?,
+        key: parse_optional(row, 31, "key id")?,
         origin: StorageError::parse_column(row, 22, "origin")?,
         book: parse_optional(row, 23, "book id")?,
         parent: parse_optional(row, 24, "order id")?,

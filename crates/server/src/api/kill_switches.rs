@@ -101,7 +101,7 @@ async fn kill_switches(State(desk): State<Desk>, who: SignedIn) -> axum::Json<Ki
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KillRequest {
-    /// `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`.
+    /// `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`.
     #[schema(example = "desk")]
     scope: String,
     /// Why, 1 to 500 characters: it goes to the audit log with your name.

@@ -163,7 +163,7 @@ impl RiskLimitChange {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RiskLimitRequest {
-    /// `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`.
+    /// `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`.
     scope: String,
     /// One of those that `GET /api/v1/limits` lists.
     kind: String,
@@ -217,7 +217,7 @@ async fn remove_limit(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DrawdownReset {
-    /// `desk`, `account/ID`, `user/ID`, `book/ID`, `strategy/NAME`.
+    /// `desk`, `account/ID`, `user/ID`, `key/ID`, `book/ID`, `strategy/NAME`.
     scope: String,
 }
 

@@ -16,7 +16,7 @@ use crate::Desk;
 use crate::json::Json;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::session::{
-    Anonymous, SignedIn, agent, challenge, clear_challenge, clear_cookie, set_challenge, set_cookie,
+    Anonymous, InSession, agent, challenge, clear_challenge, clear_cookie, set_challenge, set_cookie,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
@@ -90,8 +90,8 @@ impl Session {
 /// Who one is
 #[utoipa::path(get, path = "/api/v1/session", tag = "Session",
     responses((status = 200, body = Session), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
-async fn session(State(desk): State<Desk>, who: SignedIn) -> axum::Json<Session> {
-    axum::Json(Session::new(&desk, &who.0))
+async fn session(State(desk): State<Desk>, InSession(who): InSession) -> axum::Json<Session> {
+    axum::Json(Session::new(&desk, &who))
 }
 
 /// User name and password.
@@ -160,10 +160,10 @@ async fn finish_sign_in(
     responses((status = 200, body = Session), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn step_up(
     State(desk): State<Desk>,
-    who: SignedIn,
+    InSession(who): InSession,
     Json(body): Json<ShownCode>,
 ) -> Result<Response, Problem> {
-    Ok(answer(&desk, &desk.identity.step_up(who.context(), &body.code).await?))
+    Ok(answer(&desk, &desk.identity.step_up(&who.ctx, &body.code).await?))
 }
 
 /// The session, with its new cookie.
@@ -176,8 +176,8 @@ fn answer(desk: &Desk, signed_in: &identity::SignedIn) -> Response {
 /// Sign out
 #[utoipa::path(delete, path = "/api/v1/session", tag = "Session",
     responses((status = 204), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
-async fn sign_out(State(desk): State<Desk>, who: SignedIn) -> Result<Response, Problem> {
-    desk.identity.sign_out(who.context()).await?;
+async fn sign_out(State(desk): State<Desk>, InSession(who): InSession) -> Result<Response, Problem> {
+    desk.identity.sign_out(&who.ctx).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     clear_cookie(&mut response);
     Ok(response)

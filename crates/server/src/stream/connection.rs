@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use domain::Context;
+use domain::{Context, Credential};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -27,9 +27,9 @@ use crate::stream::topic::Topic;
 const LARGEST: usize = 64 << 10;
 /// Most topics of one connection.
 const MOST_TOPICS: usize = 100;
-/// Most connections at once, of everybody and of one session.
+/// Most connections at once, of everybody and of one session or key.
 const MOST_CONNECTIONS: usize = 1_000;
-const MOST_OF_A_SESSION: usize = 20;
+const MOST_OF_A_CALLER: usize = 20;
 /// Messages a client may send at once, and per second from then on.
 const BURST: u32 = 60;
 const MESSAGES_PER_SECOND: u32 = 20;
@@ -43,41 +43,41 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Events of one topic that are written before the next topic has its turn.
 const TURN: usize = 64;
 
-/// How many connections there are, in all and by session.
+/// How many connections there are, in all and by session or key.
 #[derive(Default)]
 pub(crate) struct Connections {
     all: AtomicUsize,
-    of_session: std::sync::Mutex<HashMap<domain::SessionId, usize>>,
+    of_caller: std::sync::Mutex<HashMap<Credential, usize>>,
 }
 
 /// A place among the connections, given back when dropped.
-struct Place {
+pub(crate) struct Place {
     desk: Desk,
-    session: domain::SessionId,
+    caller: Credential,
 }
 
 impl Place {
-    fn take(desk: &Desk, session: domain::SessionId) -> Option<Self> {
+    pub(crate) fn take(desk: &Desk, caller: &Credential) -> Option<Self> {
         let connections = &desk.connections;
-        let mut of_session = connections.of_session.lock().unwrap_or_else(|e| e.into_inner());
-        let mine = of_session.entry(session).or_default();
-        if *mine >= MOST_OF_A_SESSION || connections.all.load(Ordering::Relaxed) >= MOST_CONNECTIONS {
+        let mut of_caller = connections.of_caller.lock().unwrap_or_else(|e| e.into_inner());
+        let mine = of_caller.entry(caller.clone()).or_default();
+        if *mine >= MOST_OF_A_CALLER || connections.all.load(Ordering::Relaxed) >= MOST_CONNECTIONS {
             return None;
         }
         *mine += 1;
         connections.all.fetch_add(1, Ordering::Relaxed);
-        drop(of_session);
-        Some(Self { desk: desk.clone(), session })
+        drop(of_caller);
+        Some(Self { desk: desk.clone(), caller: caller.clone() })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut of_session = self.desk.connections.of_session.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(mine) = of_session.get_mut(&self.session) {
+        let mut of_caller = self.desk.connections.of_caller.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(mine) = of_caller.get_mut(&self.caller) {
             *mine -= 1;
             if *mine == 0 {
-                of_session.remove(&self.session);
+                of_caller.remove(&self.caller);
             }
         }
         self.desk.connections.all.fetch_sub(1, Ordering::Relaxed);
@@ -99,7 +99,7 @@ pub(crate) async fn open(State(desk): State<Desk>, who: SignedIn, request: Reque
             return Problem::with(Code::UpgradeRequired, detail).into_response();
         }
     };
-    let Some(place) = Place::take(&desk, who.session_id()) else {
+    let Some(place) = Place::take(&desk, &who.context().credential) else {
         return Problem::with(Code::Busy, "There are too many open streams.").into_response();
     };
     upgrade
@@ -244,6 +244,7 @@ impl Connection {
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         let stop = self.desk.stop.clone();
         let wake = Arc::clone(&self.wake);
+        let mut revoked = self.desk.identity.key_revocations();
         let (mut recheck, mut ping) = (interval(RECHECK), interval(PING));
         for timer in [&mut recheck, &mut ping] {
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -255,6 +256,7 @@ impl Connection {
                 biased;
                 () = stop.cancelled() => return Err(End::ShuttingDown),
                 _ = recheck.tick() => self.recheck().await?,
+                Ok(()) = revoked.changed() => self.recheck().await?,
                 message = self.socket.next() => match message {
                     Some(Ok(message)) => self.receive(message).await?,
                     Some(Err(_)) | None => return Err(End::Gone),

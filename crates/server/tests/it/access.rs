@@ -1,13 +1,13 @@
 //! Every route by everybody: what happens is what the table says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::http::StatusCode;
 use domain::{Access, Permission, Role};
 use serde_json::Value;
 use server::access::{Needs, Rule, TABLE};
 
-use crate::desk::{Answer, Desk};
+use crate::desk::{Answer, Desk, operator};
 
 #[test]
 fn the_table_and_the_document_have_the_same_routes() {
@@ -42,6 +42,8 @@ struct Things {
     victim: String,
     /// An approval that waits for a second person.
     approval: String,
+    /// A key of each person, by the person's id.
+    keys: HashMap<String, String>,
     /// Account, an order on it, and whether the callers were granted it.
     accounts: [(String, String, bool); 2],
 }
@@ -53,12 +55,16 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
     let granted = (desk.paper.to_string(), desk.resting_order(&owner, desk.paper).await, true);
     let foreign = (desk.other.to_string(), desk.resting_order(&owner, desk.other).await, false);
     let approval = desk.waiting_approval(&owner).await;
-    let things = Things { victim, approval, accounts: [granted, foreign] };
+    let mut things = Things { victim, approval, keys: HashMap::new(), accounts: [granted, foreign] };
+    desk.identity.grant(&operator(), things.victim.parse().unwrap(), desk.paper, Access::View).await.unwrap();
+    let key = desk.key(&desk.sign_in("victim").await, &[Permission::MarketView]).await.id;
+    things.keys.insert(things.victim.clone(), key);
 
     let mut callers = vec![Caller { name: "anonymous".into(), signed_in: None }];
     for role in Role::ALL {
         let id = desk.person(role.as_str(), *role, Some(Access::Manage)).await.id.to_string();
         let cookie = desk.sign_in(role.as_str()).await;
+        things.keys.insert(id.clone(), desk.key(&cookie, &[Permission::MarketView]).await.id);
         callers.push(Caller { name: role.to_string(), signed_in: Some((*role, id, cookie)) });
     }
     let mut wrong = Vec::new();
@@ -86,11 +92,15 @@ async fn check(desk: &Desk, rule: &Rule, caller: &Caller, things: &Things) -> Ve
             let id = match rule.path {
                 path if path.contains("/orders/{id}") => order,
                 path if path.contains("/users/") => user,
+                path if path.contains("/keys/") => &things.keys[user],
                 path if path.contains("/approvals/") => &things.approval,
                 _ => account,
             };
-            let oneself = rule.path.contains("/users/") && Some(user) == own;
-            if (!about_account && !granted) || (oneself && rule.method != "GET") {
+            let oneself =
+                Some(user) == own && ["/users/", "/keys/"].iter().any(|part| rule.path.contains(part));
+            // Whoever changes what they may themselves is another caller from then on.
+            let changes_oneself = oneself && rule.path.contains("/users/") && rule.method != "GET";
+            if (!about_account && !granted) || changes_oneself {
                 continue;
             }
             let path =
@@ -119,7 +129,8 @@ fn expected(needs: Needs, role: Option<Role>, granted: bool, oneself: bool) -> &
         Needs::Nothing | Needs::SignIn => "let in",
         Needs::Permission(permission) if may(permission) => "let in",
         Needs::OrOneself(permission) if may(permission) || oneself => "let in",
-        Needs::Permission(_) | Needs::OrOneself(_) => "forbidden",
+        Needs::Oneself if oneself => "let in",
+        Needs::Permission(_) | Needs::OrOneself(_) | Needs::Oneself => "forbidden",
         Needs::OnAccount(permission) => {
             let everywhere = may(Permission::AccountsViewAll).then_some(Access::View);
             match granted.then_some(Access::Manage).max(everywhere) {
@@ -160,6 +171,8 @@ fn body(rule: &Rule, user: &str) -> Option<String> {
         ("POST", path) if path.ends_with("/approve") || path.ends_with("/refuse") => "{}",
         ("POST", path) if path.ends_with("/live") => r#"{"name":"x"}"#,
         ("PUT", path) if path.ends_with("/live") => return None,
+        ("POST", "/api/v1/keys") => r#"{"name":"x","account_id":"","scopes":[]}"#,
+        ("POST", path) if path.ends_with("/rotate") => "{}",
         ("PATCH", "/api/v1/orders/{id}") => r#"{"limit_price":"0"}"#,
         ("POST", "/api/v1/orders/{id}/resolve") => r#"{"choice":"ask_again"}"#,
         ("POST", path) if path.ends_with("/books") => r#"{"name":"","kind":"strategy"}"#,

@@ -12,10 +12,10 @@ use axum::extract::ConnectInfo;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use domain::{
-    Access, AccountId, Clock as _, Context, Instrument, Money, Quote, RequestId, Role, Symbol, SystemClock,
-    Timestamp, UserId,
+    Access, AccountId, Clock as _, Context, Instrument, KeyId, Money, Permission, Quote, RequestId, Role,
+    Symbol, SystemClock, Timestamp, UserId,
 };
-use identity::{Hashing, Identity, NewUser, User};
+use identity::{Hashing, Identity, IssuedKey, NewKey, NewUser, User};
 use market::{Feed, FeedState, Market};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -41,6 +41,12 @@ pub(crate) struct Desk {
     pub venue: PaperVenue,
     feed: Feed,
     _home: TempDir,
+}
+
+/// An API key.
+pub(crate) struct Key {
+    pub id: String,
+    pub secret: String,
 }
 
 /// What came back.
@@ -172,6 +178,23 @@ impl Desk {
         answer.cookie("__Host-session")
     }
 
+    /// A key of whoever holds the cookie, on the account `Paper`: as after a second factor.
+    pub(crate) async fn key(&self, cookie: &str, scopes: &[Permission]) -> Key {
+        let token = cookie.split_once('=').expect("a cookie").1;
+        let now = SystemClock.now();
+        let who = self.identity.authenticate(token, None, RequestId::new(now)).await.expect("a database");
+        let ctx = who.expect("a session").ctx.with_factor(Some(now));
+        let new = NewKey {
+            account: self.paper,
+            name: "bot".into(),
+            scopes: scopes.to_vec(),
+            networks: Vec::new(),
+            expires_at: None,
+        };
+        let IssuedKey { key, secret } = self.identity.create_key(&ctx, new, None).await.expect("a key");
+        Key { id: key.id.to_string(), secret: secret.expose_secret().to_owned() }
+    }
+
     pub(crate) async fn ask(
         &self,
         method: &str,
@@ -231,8 +254,13 @@ struct Everybody(Identity);
 
 #[async_trait]
 impl People for Everybody {
-    async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
-        self.0.person(user, at).await
+    async fn person(
+        &self,
+        user: UserId,
+        key: Option<KeyId>,
+        at: Timestamp,
+    ) -> Result<Option<Context>, StorageError> {
+        self.0.person(user, key, at).await
     }
 }
 

@@ -7,6 +7,7 @@ mod books;
 mod desk;
 mod document;
 mod factors;
+mod keys;
 mod orders;
 mod requests;
 mod safety;

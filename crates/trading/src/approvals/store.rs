@@ -9,7 +9,7 @@ use crate::risk::LimitKind;
 use crate::scope::Scope;
 
 const COLUMNS: &str = "id, account_id, asked_by, asked_at, expires_at, request, why, status, decided_by, \
-                       decided_at, note, result";
+                       decided_at, note, result, key_id";
 
 /// What is asked for, as the column `request` has it.
 #[derive(Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub(super) async fn insert(tx: &mut Tx, approval: &Approval) -> Result<(), Stora
         .map_err(|e| StorageError::Unreadable { what: "approval", why: e.to_string() })?;
     query(
         "INSERT INTO approvals (id, kind, account_id, client_order_id, asked_by, asked_at, expires_at, request, why, \
-         status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         status, key_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(approval.id.to_string())
     .bind(kind)
@@ -55,6 +55,7 @@ pub(super) async fn insert(tx: &mut Tx, approval: &Approval) -> Result<(), Stora
     .bind(request)
     .bind(approval.why.as_str())
     .bind(approval.status.as_str())
+    .bind(approval.key.map(|key| key.to_string()))
     .execute(tx.sql())
     .await?;
     Ok(())
@@ -162,6 +163,10 @@ fn read(row: &Row) -> Result<Approval, StorageError> {
             }
         },
         asked_by: row.try_get(2)?,
+        key: row
+            .try_get::<Option<String>, _>(12)?
+            .map(|key| StorageError::parse("key id", &key))
+            .transpose()?,
         asked_at: from_micros(row.try_get(3)?),
         expires_at: from_micros(row.try_get(4)?),
         why: row.try_get(6)?,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use domain::{
-    AuditEntry, BookId, Context, Denied, Instrument, Leg, Money, Order, OrderClass, OrderId, OrderKind,
-    OrderRequest, Price, Provenance, Quantity, Quote, Side, Size, Status, Symbol, TimeInForce, Trail, UserId,
+    AuditEntry, BookId, Context, Denied, Instrument, KeyId, Leg, Money, Order, OrderClass, OrderId,
+    OrderKind, OrderRequest, Price, Provenance, Quantity, Quote, Side, Size, Status, Symbol, TimeInForce,
+    Trail, UserId,
 };
 use serde_json::{Value, json};
 
@@ -111,23 +112,42 @@ impl Accepted {
 /// What limits and switches apply to an order by what it belongs to.
 pub(crate) fn scopes_of(order: &Order) -> Scopes {
     let (provenance, request) = (&order.provenance, &order.request);
-    scopes(order.account, provenance.book, &provenance.submitted_by, request.strategy.as_deref())
+    let author = Author { submitted_by: provenance.submitted_by.clone(), key: provenance.key };
+    scopes(order.account, provenance.book, &author, request.strategy.as_deref())
 }
 
 fn scopes(
     account: domain::AccountId,
     book: Option<BookId>,
-    submitted_by: &str,
+    author: &Author,
     strategy: Option<&str>,
 ) -> Scopes {
-    let user = submitted_by.parse::<UserId>().ok().map(Scope::User);
     let strategy = strategy.map(|name| Scope::Strategy(name.to_owned()));
-    Scopes::new(account, book.map(Scope::Book).into_iter().chain(user).chain(strategy))
+    Scopes::new(account, book.map(Scope::Book).into_iter().chain(author.scopes()).chain(strategy))
 }
 
 /// Who asks, as an order keeps it.
 pub(crate) fn author(ctx: &Context) -> String {
     ctx.principal.id.clone().unwrap_or_else(|| ctx.principal.kind.to_string())
+}
+
+/// Whose order it is: the person, and the API key if a program asked with one.
+#[derive(Clone, Debug)]
+pub(crate) struct Author {
+    pub(crate) submitted_by: String,
+    pub(crate) key: Option<KeyId>,
+}
+
+impl Author {
+    fn of(ctx: &Context) -> Self {
+        Self { submitted_by: author(ctx), key: ctx.key_id() }
+    }
+
+    /// The scopes that a limit or a switch on either is set on.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = Scope> + use<> {
+        let user = self.submitted_by.parse::<UserId>().ok().map(Scope::User);
+        user.into_iter().chain(self.key.map(|key| Scope::Key(key.to_string())))
+    }
 }
 
 impl Core {
@@ -167,7 +187,7 @@ impl Core {
             session: Session::Open,
             now: asking.ctx.at,
         };
-        let scopes = scopes(self.account.id, key, &author(asking.ctx), request.strategy.as_deref());
+        let scopes = scopes(self.account.id, key, &Author::of(asking.ctx), request.strategy.as_deref());
         let ask = Ask { request, scopes: &scopes, replaces: old.map(|live| live.order.id) };
         let terms = &self.config.limits;
         (risk::assess(&ask, &facts, terms, asking.limits, asking.ledger), quote)
@@ -191,7 +211,7 @@ impl Core {
             return Err(Refused::Blind(blind.clone()));
         }
         let (ctx, account) = (asking.ctx, self.account.id);
-        let provenance = Provenance { book, done_by_desk, ..Provenance::of(author(ctx)) };
+        let provenance = Provenance { book, done_by_desk, key: ctx.key_id(), ..Provenance::of(author(ctx)) };
         let order = Order::accepted(id, account, request.clone(), assessment.quantity, provenance, ctx.at);
         let order = match request.class {
             // The take-profit of the two: it is kept here, and the stop-loss works.
@@ -280,8 +300,12 @@ impl Core {
         if let (false, Some(blind)) = (assessment.closing, &self.book.blind) {
             return Err(Refused::Blind(blind.clone()));
         }
-        let provenance =
-            Provenance { replaces: Some(old), submitted_by: author(asking.ctx), ..order.provenance.clone() };
+        let provenance = Provenance {
+            replaces: Some(old),
+            submitted_by: author(asking.ctx),
+            key: asking.ctx.key_id(),
+            ..order.provenance.clone()
+        };
         let by =
             Order::accepted(id, self.account.id, request, assessment.quantity, provenance, asking.ctx.at);
         let mut detail = describe(&by.request);
@@ -305,7 +329,7 @@ impl Core {
     }
 
     fn check_switches(&self, ctx: &Context, request: &OrderRequest, book: BookKey) -> Result<(), Refused> {
-        let scopes = scopes(self.account.id, book, &author(ctx), request.strategy.as_deref());
+        let scopes = scopes(self.account.id, book, &Author::of(ctx), request.strategy.as_deref());
         if let Some(kill) = self.killed(&scopes) {
             return Err(Refused::Killed(kill.clone()));
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::{CostMethod, Money, OrderClass, OrderId, Quantity, Side, Status, Timestamp, UserId};
+use domain::{CostMethod, Money, OrderClass, OrderId, Quantity, Side, Status, Timestamp};
 use storage::{StorageError, Tx};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -63,18 +63,18 @@ async fn read(shared: &Shared, account: &Account) -> Result<Known, StorageError>
         books.iter().map(|book| (Some(book.id), book.cost_method)).collect();
     let folded = {
         let mut carry = |book: BookKey,
-                         author: Option<&store::Author>,
+                         doer: Option<&store::Doer>,
                          symbol: &domain::Symbol,
                          fill: &domain::PositionFill| {
             // What one book hands to another is nothing to anybody else.
-            let account = author.map(|_| [Scope::Desk, Scope::Account(id)]);
-            let user = author.and_then(|author| author.submitted_by.parse::<UserId>().ok());
-            let strategy = author.and_then(|author| author.strategy.clone());
+            let account = doer.map(|_| [Scope::Desk, Scope::Account(id)]);
+            let author = doer.map(|doer| doer.author.scopes());
+            let strategy = doer.and_then(|doer| doer.strategy.clone());
             let scopes: Vec<Scope> = account
                 .into_iter()
                 .flatten()
                 .chain(book.map(Scope::Book))
-                .chain(user.map(Scope::User))
+                .chain(author.into_iter().flatten())
                 .chain(strategy.map(Scope::Strategy))
                 .collect();
             let signed: Quantity = if fill.side == Side::Buy { fill.quantity } else { -fill.quantity };

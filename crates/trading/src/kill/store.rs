@@ -56,3 +56,15 @@ pub(crate) async fn is_user(connection: &mut Connection, user: UserId) -> Result
         .await?;
     Ok(found.is_some())
 }
+
+/// Whose API key it is; `None` when there is no such key.
+pub(crate) async fn key_owner(
+    connection: &mut Connection,
+    key: &str,
+) -> Result<Option<UserId>, StorageError> {
+    let owner: Option<String> = query_scalar("SELECT user_id FROM api_keys WHERE id = $1")
+        .bind(key)
+        .fetch_optional(connection)
+        .await?;
+    owner.map(|owner| StorageError::parse("api_keys.user_id", &owner)).transpose()
+}

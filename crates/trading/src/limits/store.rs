@@ -1,8 +1,9 @@
 //! The SQL of `risk_limits` and `risk_marks`, and what limits count that orders left behind.
 
-use domain::{AccountId, Timestamp, UserId, from_micros, micros};
+use domain::{AccountId, Timestamp, from_micros, micros};
 use storage::{Connection, RowExt as _, StorageError, Tx, query};
 
+use crate::core::Author;
 use crate::risk::{Limit, LimitKind, LimitValue, Remembered};
 use crate::scope::{Scope, Scopes};
 
@@ -88,18 +89,19 @@ pub(super) async fn ended_since(
     connection: &mut Connection,
     from: Timestamp,
 ) -> Result<Vec<(Scopes, Timestamp)>, StorageError> {
-    let sql = "SELECT account_id, submitted_by, book_id, strategy, created_at FROM orders \
+    let sql = "SELECT account_id, submitted_by, book_id, strategy, created_at, key_id FROM orders \
                WHERE created_at >= $1 AND is_open = 0 AND leg IS NULL AND origin = 'desk' ORDER BY created_at";
     let rows = query(sql).bind(micros(from)).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
             let account: AccountId = StorageError::parse_column(row, 0, "account id")?;
-            let submitted_by: String = row.try_get(1)?;
+            let key: Option<String> = row.try_get(5)?;
+            let key = key.map(|key| StorageError::parse("key id", &key)).transpose()?;
+            let author = Author { submitted_by: row.try_get(1)?, key };
             let book: Option<String> = row.try_get(2)?;
             let strategy: Option<String> = row.try_get(3)?;
             let book = book.map(|book| StorageError::parse("book id", &book).map(Scope::Book)).transpose()?;
-            let user = submitted_by.parse::<UserId>().ok().map(Scope::User);
-            let others = book.into_iter().chain(user).chain(strategy.map(Scope::Strategy));
+            let others = book.into_iter().chain(author.scopes()).chain(strategy.map(Scope::Strategy));
             Ok((Scopes::new(account, others), from_micros(row.try_get(4)?)))
         })
         .collect()

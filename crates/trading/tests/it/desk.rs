@@ -73,7 +73,12 @@ pub(crate) struct Known(Mutex<Vec<Context>>);
 
 #[async_trait]
 impl People for Known {
-    async fn person(&self, user: UserId, at: Timestamp) -> Result<Option<Context>, StorageError> {
+    async fn person(
+        &self,
+        user: UserId,
+        _: Option<KeyId>,
+        at: Timestamp,
+    ) -> Result<Option<Context>, StorageError> {
         let known = self.0.lock().unwrap();
         let person = known.iter().rev().find(|ctx| ctx.user_id() == Some(user));
         Ok(person.map(|ctx| later(ctx, at)))

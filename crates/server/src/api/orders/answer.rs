@@ -86,6 +86,9 @@ pub(crate) struct Order {
     #[schema(required)]
     replaced_by: Option<String>,
     submitted_by: Who,
+    /// The API key with which a program placed it in their name.
+    #[schema(required)]
+    key_id: Option<String>,
     created_at: At,
     updated_at: At,
     /// Number of the last entry of its journal; grows with each change.
@@ -189,6 +192,7 @@ impl Order {
             replaces: provenance.replaces.map(|id| id.to_string()),
             replaced_by: order.replaced_by.map(|id| id.to_string()),
             submitted_by: Who::of(desk, &provenance.submitted_by).await,
+            key_id: provenance.key.map(|key| key.to_string()),
             created_at: At(order.created_at),
             updated_at: At(order.updated_at),
             version: order.version,
