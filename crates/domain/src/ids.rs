@@ -49,6 +49,7 @@ id!(/** A person with a log-in. */ UserId);
 id!(/** An account at a broker. */ AccountId);
 id!(/** An order of the desk; not the client's nor the broker's id of it. */ OrderId);
 id!(/** A virtual book on an account: what belongs to one person, bot or strategy. */ BookId);
+id!(/** A list of instruments that somebody keeps. */ WatchlistId);
 id!(/** A signed-in browser or program; never the secret in its cookie. */ SessionId);
 id!(/** One request to the desk, quoted in errors, logs and audit rows. */ RequestId);
 

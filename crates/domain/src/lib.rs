@@ -30,7 +30,7 @@ pub use access::{
 };
 pub use act::{AuditEntry, Outcome};
 pub use decimal::{InvalidDecimal, Money, Price, Quantity};
-pub use ids::{AccountId, BookId, InvalidKeyId, KeyId, OrderId, RequestId, SessionId, UserId};
+pub use ids::{AccountId, BookId, InvalidKeyId, KeyId, OrderId, RequestId, SessionId, UserId, WatchlistId};
 pub use instrument::{Instrument, InvalidSymbol, Symbol};
 pub use order::{
     Applied, EventKind, Fill, InvalidTransition, Leg, Order, OrderClass, OrderEvent, OrderKind, OrderRequest,

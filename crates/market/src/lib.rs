@@ -30,6 +30,8 @@ mod live;
 mod keeper;
 mod store;
 
+pub mod watchlists;
+
 mod report;
 
 pub use conditions::{Codes, ConditionTable, ExchangeCodes};

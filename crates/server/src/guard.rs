@@ -19,6 +19,7 @@ use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
 
 use crate::Desk;
+use crate::alpaca;
 use crate::pages;
 use crate::problem::{Code, Problem, ProblemBody};
 
@@ -63,7 +64,12 @@ pub(crate) async fn finish(State(desk): State<Desk>, mut request: Request, next:
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let api = path.starts_with("/api/");
-    let wants_page = !api && accepts_html(request.headers());
+    let alpaca = path.strip_prefix(alpaca::PREFIX).is_some_and(|rest| rest.starts_with('/'));
+    let form = match () {
+        () if alpaca => Form::Alpaca,
+        () if !api && accepts_html(request.headers()) => Form::Page,
+        () => Form::Problem,
+    };
 
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let mut response = if known.contains(&method) {
@@ -87,7 +93,7 @@ pub(crate) async fn finish(State(desk): State<Desk>, mut request: Request, next:
         if problem.code.status().is_server_error() && problem.code != Code::SetUpRequired {
             tracing::warn!(request_id = %arrival.id, %method, ?path, code = problem.code.as_str(), "failed");
         }
-        write_out(&mut response, &problem, &arrival, wants_page);
+        write_out(&mut response, &problem, &arrival, form);
     }
     tracing::debug!(request_id = %arrival.id, %method, ?path, status = response.status().as_u16(), "answered");
     set_headers(response.headers_mut(), &arrival, api);
@@ -98,13 +104,27 @@ fn accepts_html(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/html"))
 }
 
-fn write_out(response: &mut Response, problem: &Problem, arrival: &Arrival, page: bool) {
+/// How a problem is written out: as those read it who asked.
+#[derive(Clone, Copy)]
+enum Form {
+    Page,
+    Problem,
+    Alpaca,
+}
+
+fn write_out(response: &mut Response, problem: &Problem, arrival: &Arrival, form: Form) {
     let id = arrival.id.to_string();
-    let (kind, body) = if page {
-        ("text/html; charset=utf-8", pages::problem(problem, &id).into_string())
-    } else {
-        let body = serde_json::to_string(&ProblemBody::new(problem, &id));
-        ("application/problem+json", body.expect("a problem is only text and numbers"))
+    let (kind, body) = match form {
+        Form::Page => ("text/html; charset=utf-8", pages::problem(problem, &id).into_string()),
+        Form::Problem => {
+            let body = serde_json::to_string(&ProblemBody::new(problem, &id));
+            ("application/problem+json", body.expect("a problem is only text and numbers"))
+        }
+        Form::Alpaca => {
+            let (status, body) = alpaca::form_of(problem);
+            *response.status_mut() = status;
+            ("application/json", body)
+        }
     };
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();

@@ -43,6 +43,11 @@ pub(crate) async fn bytes<const MOST: usize>(request: Request) -> Result<axum::b
     body(request.into_body(), MOST).await
 }
 
+/// A body of at most `MOST` bytes, whatever it is said to be, for [`read`].
+pub(crate) async fn any_bytes<const MOST: usize>(request: Request) -> Result<axum::body::Bytes, Problem> {
+    body(request.into_body(), MOST).await
+}
+
 /// A form that a page sent.
 pub(crate) struct Form<T>(pub T);
 

@@ -4,7 +4,7 @@
 //! [`credentials`]) or is refused, is
 //! read strictly ([`json`]), and ends in one call of a lower crate with the caller's `Context`, where permission is
 //! asked. The answer is a type of [`api`], or a [`problem::Problem`]. What changes on the desk goes out live
-//! through [`stream`].
+//! through [`stream`]. Programs written for Alpaca find the same desk in their own words under [`alpaca`].
 //!
 //! What this crate never does: decide who may do what, hold a rule of trading, or let a field out that is not
 //! written in a response type. It knows no connector and no vendor.
@@ -22,6 +22,8 @@ mod idempotency;
 mod names;
 
 mod stream;
+
+mod alpaca;
 
 mod docs;
 mod pages;
@@ -147,8 +149,9 @@ pub fn app(parts: Parts) -> Router {
         .merge(docs::routes())
         .route_layer(from_fn_with_state(desk.clone(), session::require_owner));
     let listed = owned.merge(open).route_layer(from_fn(access::refuse_unlisted));
+    let alpaca = alpaca::routes().route_layer(from_fn_with_state(desk.clone(), session::require_owner));
     // Pages with forms are not compressed: their length would tell of the token beside what a stranger typed.
-    let compressed = listed.fallback(single_page::serve).layer(CompressionLayer::new());
+    let compressed = listed.merge(alpaca).fallback(single_page::serve).layer(CompressionLayer::new());
     compressed
         .merge(pages::routes())
         .layer(from_fn_with_state(desk.clone(), session::note_denied))

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::Desk;
+use crate::alpaca::DeniedToBot;
 use crate::credentials::{LetIn, Shown};
 use crate::guard::Arrival;
 use crate::problem::{Code, Problem, sentence};
@@ -168,7 +169,9 @@ pub(crate) async fn note_denied(State(desk): State<Desk>, request: Request, next
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let arrival = request.extensions().get::<Arrival>().copied();
     let response = next.run(request).await;
-    let denied = response.extensions().get::<Problem>().and_then(|problem| problem.denied.clone());
+    let of_problem = response.extensions().get::<Problem>().and_then(|problem| problem.denied.clone());
+    let of_bot = response.extensions().get::<DeniedToBot>().map(|denied| denied.0.clone());
+    let denied = of_problem.or(of_bot);
     if let (Some(why), Ok(shown), Some(arrival)) = (denied, shown, arrival) {
         record_denied(&desk, &shown, arrival, &method, &path, why).await;
     }

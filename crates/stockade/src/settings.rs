@@ -22,6 +22,7 @@ const ELSEWHERE: &[&str] = &[
     "home",
     "master_key",
     "log",
+    "sdks",
     "shared",
     "test_postgres",
     "test_seed",

@@ -73,6 +73,13 @@ const NOTE: usize = 500;
 #[serde(transparent)]
 pub struct ApprovalId(uuid::Uuid);
 
+impl ApprovalId {
+    /// The bare id.
+    pub fn uuid(self) -> uuid::Uuid {
+        self.0
+    }
+}
+
 impl fmt::Display for ApprovalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -42,6 +42,12 @@ pub struct OrderFilter {
     pub symbol: Option<Symbol>,
     /// Open, closed or all.
     pub scope: OrderScope,
+    /// Accepted after this moment.
+    pub after: Option<Timestamp>,
+    /// Accepted before this moment.
+    pub until: Option<Timestamp>,
+    /// The oldest first, and with a start those after it.
+    pub oldest_first: bool,
 }
 
 /// Which fills to list; what is not set does not matter.
@@ -865,13 +871,15 @@ pub(crate) async fn list(
     connection: &mut Connection,
     account: AccountId,
     filter: &OrderFilter,
-    before: Option<OrderId>,
+    start: Option<OrderId>,
     limit: usize,
 ) -> Result<Vec<Order>, StorageError> {
+    let (beyond, direction) = if filter.oldest_first { ('>', "ASC") } else { ('<', "DESC") };
     // UUIDs of version 7 sort by the time they were made, as text too.
     let sql = format!(
         "SELECT {ORDER_COLUMNS} FROM orders WHERE account_id = $1 AND ($2 = '' OR symbol = $2) \
-         AND ($3 = -1 OR is_open = $3) AND ($4 = '' OR id < $4) ORDER BY id DESC LIMIT $5"
+         AND ($3 = -1 OR is_open = $3) AND ($4 = '' OR id {beyond} $4) AND created_at > $5 AND created_at < $6 \
+         ORDER BY id {direction} LIMIT $7"
     );
     let open: i64 = match filter.scope {
         OrderScope::All => -1,
@@ -882,11 +890,39 @@ pub(crate) async fn list(
         .bind(account.to_string())
         .bind(filter.symbol.as_ref().map_or("", Symbol::as_str))
         .bind(open)
-        .bind(before.map_or(String::new(), |id| id.to_string()))
+        .bind(start.map_or(String::new(), |id| id.to_string()))
+        .bind(filter.after.map_or(i64::MIN, micros))
+        .bind(filter.until.map_or(i64::MAX, micros))
         .bind(limit.cast_signed() as i64)
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| Ok(read_order(row)?.order)).collect()
+}
+
+/// The orders that each of `mains` brought with it, oldest first.
+pub(crate) async fn legs_of(
+    connection: &mut Connection,
+    account: AccountId,
+    mains: &[OrderId],
+) -> Result<Vec<Order>, StorageError> {
+    let mut legs = Vec::new();
+    for mains in at_once(mains) {
+        let mut places = Places::on(connection);
+        let owner = places.one();
+        let named: Vec<String> = mains.iter().map(|_| places.one()).collect();
+        let sql = format!(
+            "SELECT {ORDER_COLUMNS} FROM orders WHERE account_id = {owner} AND parent_id IN ({}) ORDER BY id",
+            named.join(", ")
+        );
+        let mut select = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string());
+        for main in mains {
+            select = select.bind(main.to_string());
+        }
+        for row in &select.fetch_all(&mut *connection).await? {
+            legs.push(read_order(row)?.order);
+        }
+    }
+    Ok(legs)
 }
 
 /// The account of an order.

@@ -189,7 +189,8 @@ async fn orders(
         Some(Scope::All) | None => OrderScope::All,
     };
     let account = visible_account(ctx, query.account_id.as_deref())?;
-    let filter = OrderFilter { account, symbol: symbol(query.symbol.as_deref())?, scope };
+    let filter =
+        OrderFilter { account, symbol: symbol(query.symbol.as_deref())?, scope, ..OrderFilter::default() };
     let mut found = desk.gateway.orders(ctx, &filter, before, limit as usize + 1).await?;
     let next_cursor = page::cut(&mut found, limit, "orders", |order| order.id);
     let mut items = Vec::with_capacity(found.len());

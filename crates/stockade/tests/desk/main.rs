@@ -18,6 +18,7 @@ mod lost_factor;
 mod points;
 mod power;
 mod requests;
+mod sdk;
 mod syscalls;
 mod tamper;
 mod venue;

@@ -449,7 +449,7 @@ pub(crate) fn describe(request: &OrderRequest) -> Value {
     let mut detail = json!(request);
     if let Value::Object(fields) = &mut detail {
         fields.retain(|_, value| !value.is_null());
-        let name = request.client_order_id.chars().take(64).collect::<String>();
+        let name = request.client_order_id.chars().take(128).collect::<String>();
         fields.insert("client_order_id".into(), json!(name));
         if let Some(kind) = fields.remove("kind") {
             fields.insert("type".into(), kind);

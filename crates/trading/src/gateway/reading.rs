@@ -10,7 +10,7 @@ use crate::accounts::{Account, AccountState, Blind, Holding};
 use crate::broker::Profile;
 use crate::core::{HeadRoom, Unknown};
 use crate::scope::Scope;
-use crate::store::{self, BookedFill, FillFilter, JournalRow, OrderFilter};
+use crate::store::{self, BookedFill, FillFilter, Flow, JournalRow, OrderFilter};
 
 impl Gateway {
     /// Accounts that the principal may see.
@@ -84,7 +84,44 @@ impl Gateway {
         Ok(store::load(&mut *self.shared.db.read().await?, id).await?.map(|live| live.order))
     }
 
-    /// Orders that may be seen, newest first, older than `before`.
+    /// The order of an account that has a client order id; `None` also when it may not be seen.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn order_named(
+        &self,
+        ctx: &Context,
+        account: AccountId,
+        client_order_id: &str,
+    ) -> Result<Option<Order>, StorageError> {
+        let Ok(desk) = self.desk(ctx, Permission::OrdersView, account) else { return Ok(None) };
+        store::used(&mut *self.shared.db.read().await?, desk.account_id(), client_order_id).await
+    }
+
+    /// The orders that some orders of an account brought with them, as a bracket its exits, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn legs(
+        &self,
+        ctx: &Context,
+        account: AccountId,
+        mains: &[OrderId],
+    ) -> Result<Vec<Order>, StorageError> {
+        let Ok(desk) = self.desk(ctx, Permission::OrdersView, account) else { return Ok(Vec::new()) };
+        store::legs_of(&mut *self.shared.db.read().await?, desk.account_id(), mains).await
+    }
+
+    /// Money that came and went on an account without a trade, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn flows(&self, ctx: &Context, account: AccountId) -> Result<Vec<Flow>, StorageError> {
+        let Ok(desk) = self.desk(ctx, Permission::AccountsView, account) else { return Ok(Vec::new()) };
+        store::flows(&mut *self.shared.db.read().await?, desk.account_id()).await
+    }
+
+    /// Orders that may be seen, in the filter's order, beyond `start`.
     ///
     /// # Errors
     /// The database failed.
@@ -92,17 +129,20 @@ impl Gateway {
         &self,
         ctx: &Context,
         filter: &OrderFilter,
-        before: Option<OrderId>,
+        start: Option<OrderId>,
         limit: usize,
     ) -> Result<Vec<Order>, StorageError> {
         let mut orders = Vec::new();
         for desk in self.visible(ctx, Permission::OrdersView) {
             if filter.account.is_none_or(|wanted| wanted == desk.account_id()) {
                 let mut connection = self.shared.db.read().await?;
-                orders.extend(store::list(&mut connection, desk.account_id(), filter, before, limit).await?);
+                orders.extend(store::list(&mut connection, desk.account_id(), filter, start, limit).await?);
             }
         }
         orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.id));
+        if filter.oldest_first {
+            orders.reverse();
+        }
         orders.truncate(limit);
         Ok(orders)
     }

@@ -6,7 +6,7 @@ use super::named::named;
 named! {
     /// A rule that an order can break. The names are part of the interface and never change.
     Rule, "rule";
-    /// A client order id is 1 to 64 characters of A-Z, a-z, 0-9, '_', '.', ':' and '-'.
+    /// A client order id is 1 to 128 characters, none of them a control character.
     ClientOrderId = "client_order_id_invalid", "Client order id";
     /// The desk must know the instrument.
     Symbol = "symbol_unknown", "Unknown symbol";

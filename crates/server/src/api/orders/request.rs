@@ -58,7 +58,7 @@ pub(super) struct OrderRequest {
     /// The strategy that asks for it, for limits and reports: 1 to 64 characters of A-Z, a-z, 0-9 and _.:-
     #[schema(nullable = false)]
     strategy: Option<String>,
-    /// One's own name for the order: 1 to 64 characters of A-Z, a-z, 0-9 and _.:-, unique on the account for ever.
+    /// One's own name for the order: 1 to 128 characters, unique on the account for ever.
     /// Without one the `Idempotency-Key` is used, and without that a new one is made.
     #[schema(nullable = false)]
     client_order_id: Option<String>,

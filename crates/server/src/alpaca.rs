@@ -1,0 +1,81 @@
+//! The desk in Alpaca's words: a program written for Alpaca changes its address and its key, and trades here.
+//!
+//! A request shows a desk API key ([`bot`]), which says in whose name and on which account; from there on everything is
+//! asked of the same [`trading::Gateway`] and [`market::Market`] as by everybody else, with the same permissions, limits,
+//! kill switches and audit rows. What comes back is put into Alpaca's shapes, which are in the crate `alpaca`: orders
+//! ([`orders`]), what happens to them ([`updates`]), positions, the account, prices ([`prices`], [`price_stream`]).
+//! Everything that is refused, for whatever reason, is refused in Alpaca's form ([`refusal`]).
+//!
+//! Nothing is decided here. Where the desk does not have something that Alpaca has, the answer says so; it is never one
+//! that looks as if it had been done. And nothing here answers 429 or 504 after an order was journaled: the clients
+//! repeat an order on those.
+
+mod bot;
+mod query;
+mod refusal;
+mod symbols;
+
+mod account;
+mod assets;
+mod history;
+mod hours;
+mod orders;
+mod positions;
+mod watchlists;
+
+mod updates;
+
+mod price_stream;
+mod prices;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::routing::any;
+
+use crate::Desk;
+
+pub(crate) use refusal::{DeniedToBot, Refusal, form_of};
+
+/// Where all of it is.
+pub(crate) const PREFIX: &str = "/alpaca";
+
+/// Everything under [`PREFIX`].
+pub(crate) fn routes() -> Router<Desk> {
+    let inside = Router::new()
+        .merge(account::routes())
+        .merge(assets::routes())
+        .merge(history::routes())
+        .merge(hours::routes())
+        .merge(orders::routes())
+        .merge(positions::routes())
+        .merge(watchlists::routes())
+        .merge(updates::routes())
+        .merge(prices::routes())
+        .merge(price_stream::routes())
+        .route("/{*rest}", any(missing))
+        .method_not_allowed_fallback(missing);
+    Router::new().nest(PREFIX, inside)
+}
+
+/// What Alpaca has and the desk does not, and what neither has.
+async fn missing(_: bot::Bot, request: Request) -> Refusal {
+    let path = request.uri().path();
+    let has = |part: &str| path.contains(part);
+    let what = if has("/options") || has("/exercise") {
+        "options are not traded on this desk"
+    } else if has("/corporate_actions") || has("/corporate-actions") {
+        "this desk has no corporate actions"
+    } else if has("/locates") {
+        "this desk locates no shares"
+    } else if has("/news") {
+        "this desk has no news"
+    } else if has("/screener") {
+        "this desk has no screener"
+    } else if has("/wallets") || has("/tokenization") {
+        "this desk moves no coins"
+    } else {
+        "endpoint not found"
+    };
+    Refusal::new(StatusCode::NOT_FOUND, what)
+}
