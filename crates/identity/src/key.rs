@@ -112,10 +112,17 @@ pub struct KeyHolder {
     pub ctx: Context,
 }
 
+/// What is noted of a key, each at most once a minute: a program asks often, and one that was forgotten asks for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Noted {
+    Use,
+    Refusal,
+}
+
 /// What this process remembers of keys.
 pub(crate) struct Keys {
-    /// When a use of each was last noted.
-    noted: Mutex<HashMap<KeyId, Timestamp>>,
+    /// When a use, or a refusal, of each was last noted.
+    noted: Mutex<HashMap<(KeyId, Noted), Timestamp>>,
     /// Counts revocations, so that connections that stay open need not wait until they look by themselves.
     revocations: watch::Sender<u64>,
 }
@@ -389,8 +396,7 @@ impl Identity {
         })
     }
 
-    /// Records that the right secret of a key came that is good no more. Once a minute for each: a program that was
-    /// forgotten asks for ever.
+    /// Records that the right secret of a key came that is good no more.
     async fn note_unusable(
         &self,
         key: &ApiKey,
@@ -399,7 +405,7 @@ impl Identity {
         request_id: RequestId,
         now: Timestamp,
     ) {
-        if self.is_due(key.id, now) {
+        if self.is_due(key.id, Noted::Refusal, now) {
             let ctx = Context::anonymous(address, request_id, now);
             let entry = AuditEntry::by(&ctx, REFUSED).on("key", key.id).ended(Outcome::Refused);
             self.record(entry.with(json!({ "reason": why, "owner": key.owner }))).await;
@@ -408,7 +414,7 @@ impl Identity {
 
     /// Notes a use, behind the request's back: it does not wait for the disk.
     fn note_use(&self, id: KeyId, address: Option<IpAddr>, now: Timestamp) {
-        if !self.is_due(id, now) {
+        if !self.is_due(id, Noted::Use, now) {
             return;
         }
         let (db, from) = (self.db.clone(), address.map(|address| address.to_string()));
@@ -422,11 +428,12 @@ impl Identity {
         });
     }
 
-    fn is_due(&self, id: KeyId, now: Timestamp) -> bool {
+    fn is_due(&self, id: KeyId, what: Noted, now: Timestamp) -> bool {
         let mut noted = self.keys.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = noted.get(&id).is_none_or(|at| now.duration_since(*at).unsigned_abs() >= NOTED_EVERY);
+        let due =
+            noted.get(&(id, what)).is_none_or(|at| now.duration_since(*at).unsigned_abs() >= NOTED_EVERY);
         if due {
-            noted.insert(id, now);
+            noted.insert((id, what), now);
         }
         due
     }

@@ -101,7 +101,7 @@ pub(super) fn closing(open: &[Order], held: Quantity) -> Quantity {
 async fn list(State(desk): State<Desk>, bot: Bot, query: Query) -> Result<Json<Vec<alpaca::Order>>, Refusal> {
     let wish = Wish::read(&desk, &query)?;
     let mut orders = Vec::new();
-    let mut start = wish.start;
+    let mut start = if wish.oldest_first { wish.newer_than } else { wish.older_than };
     for _ in 0..MOST_PAGES {
         let page = desk.gateway.orders(&bot.ctx, &wish.filter(&bot), start, MOST).await?;
         start = page.last().map(|order| order.id);
@@ -113,7 +113,7 @@ async fn list(State(desk): State<Desk>, bot: Bot, query: Query) -> Result<Json<V
     }
     orders.truncate(wish.limit);
     let mut list = shown(&desk, &bot, orders, wish.nested).await?;
-    if wish.scope != OrderScope::Closed && wish.start.is_none() {
+    if wish.scope != OrderScope::Closed {
         let waiting = waiting::all(&desk, &bot).await?;
         let wanted = waiting.iter().filter(|one| wish.wants(&waiting::as_order(one)));
         let waiting: Vec<_> = wanted.map(waiting::shown).collect();
@@ -132,7 +132,8 @@ struct Wish {
     nested: bool,
     after: Option<domain::Timestamp>,
     until: Option<domain::Timestamp>,
-    start: Option<OrderId>,
+    older_than: Option<OrderId>,
+    newer_than: Option<OrderId>,
     /// No others than these; empty is all.
     symbols: Vec<Option<Symbol>>,
     side: Option<Side>,
@@ -156,8 +157,8 @@ impl Wish {
         if !(1..=MOST).contains(&limit) {
             return Err(Refusal::parameter(format!("limit is from 1 to {MOST}")));
         }
-        let (before, after) = (query.get::<Uuid>("before_order_id")?, query.get::<Uuid>("after_order_id")?);
-        let start = if oldest_first { after } else { before };
+        let order = |name| Ok::<_, Refusal>(query.get::<Uuid>(name)?.map(OrderId));
+        let (older_than, newer_than) = (order("before_order_id")?, order("after_order_id")?);
         let find = |text: &&str| symbols::find(&desk.market, text).map(|found| found.symbol);
         Ok(Self {
             scope,
@@ -166,7 +167,8 @@ impl Wish {
             nested: query.flag("nested")?,
             after: query.moment("after")?,
             until: query.moment("until")?,
-            start: start.map(OrderId),
+            older_than,
+            newer_than,
             symbols: query.list("symbols").iter().map(find).collect(),
             side: query.get("side")?,
             class: query.text("asset_class").map(str::to_owned),
@@ -187,7 +189,11 @@ impl Wish {
     fn wants(&self, order: &Order) -> bool {
         let symbol = &order.request.symbol;
         let named = |one: &Option<Symbol>| one.as_ref() == Some(symbol);
-        (self.symbols.is_empty() || self.symbols.iter().any(named))
+        self.older_than.is_none_or(|id| order.id < id)
+            && self.newer_than.is_none_or(|id| order.id > id)
+            && self.after.is_none_or(|at| order.created_at > at)
+            && self.until.is_none_or(|at| order.created_at < at)
+            && (self.symbols.is_empty() || self.symbols.iter().any(named))
             && self.side.is_none_or(|side| side == order.request.side)
             && self.class.as_deref().is_none_or(|class| symbols::class(symbol).as_str() == class)
     }

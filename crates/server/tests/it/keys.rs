@@ -219,6 +219,46 @@ async fn wrong_secrets_are_slowed_down_and_the_right_one_is_let_in_all_the_same(
 }
 
 #[tokio::test]
+async fn a_key_with_networks_is_refused_from_elsewhere_and_an_expired_one_everywhere() {
+    let (desk, owner) = Desk::with_owner().await;
+    let (_, _, cookie) = desk.enrol(&owner).await;
+    let make = async |more: Value| {
+        let mut body = json!({ "name": "x", "account_id": desk.paper.to_string(), "scopes": TRADING });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = desk.ask("POST", "/api/v1/keys", Some(&cookie), Some(&body.to_string())).await;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        match (text(&made.body["key"]["id"]), text(&made.body["secret"])) {
+            (Some(id), Some(secret)) => Ok(Key { id, secret }),
+            _ => Err(made.body["field"].clone()),
+        }
+    };
+    // Requests of these tests come from 127.0.0.1.
+    let near = make(json!({ "networks": ["127.0.0.0/8", "::1"] })).await.unwrap();
+    assert_eq!(desk.place_with(&near).await.status, StatusCode::CREATED);
+    let far = make(json!({ "networks": ["192.0.2.0/24"] })).await.unwrap();
+    let refused = desk.place_with(&far).await;
+    assert_eq!(
+        (refused.code(), &refused.body["detail"]),
+        ("key_refused", &json!("The key may not be used from this address."))
+    );
+    assert_eq!(make(json!({ "networks": ["home"] })).await.err(), Some(json!("networks")));
+
+    assert_eq!(make(json!({ "expires_at": "2020-01-01T00:00:00Z" })).await.err(), Some(json!("expires_at")));
+    let lasting = make(json!({ "expires_at": null })).await.unwrap();
+    assert_eq!(desk.place_with(&lasting).await.status, StatusCode::CREATED);
+    let id = lasting.id.clone();
+    let ended = desk.db.write(move |tx| {
+        Box::pin(async move {
+            let sql = "UPDATE api_keys SET expires_at = 1 WHERE id = $1";
+            storage::query(sql).bind(id).execute(tx.sql()).await?;
+            Ok::<_, storage::StorageError>(())
+        })
+    });
+    ended.await.unwrap();
+    assert_eq!(desk.place_with(&lasting).await.body["detail"], "The key has expired.");
+}
+
+#[tokio::test]
 async fn two_credentials_in_one_request_are_none() {
     let (desk, owner) = Desk::with_owner().await;
     let key = desk.key(&owner, TRADING).await;

@@ -212,7 +212,7 @@ def groups_of_orders() -> None:
     now = price()
     bracket = trading.submit_order(MarketOrderRequest(
         symbol=PAIR, qty=0.002, side=OrderSide.BUY, time_in_force=TimeInForce.GTC, order_class=OrderClass.BRACKET,
-        take_profit=TakeProfitRequest(limit_price=round(now * 1.5, 2)), stop_loss=StopLossRequest(stop_price=round(now * 0.5, 2))))
+        take_profit=TakeProfitRequest(limit_price=round(now * 1.4, 2)), stop_loss=StopLossRequest(stop_price=round(now * 0.6, 2))))
     assert bracket.order_class == OrderClass.BRACKET and len(bracket.legs) == 2
     stands(bracket, OrderStatus.FILLED)
     nested = trading.get_order_by_id(bracket.id, GetOrderByIdRequest(nested=True))
@@ -223,12 +223,12 @@ def groups_of_orders() -> None:
     assert next(one for one in listed if one.id == bracket.id).legs
     oto = trading.submit_order(LimitOrderRequest(
         symbol=PAIR, qty=0.001, side=OrderSide.BUY, time_in_force=TimeInForce.GTC, order_class=OrderClass.OTO,
-        limit_price=round(now * 0.7, 2), take_profit=TakeProfitRequest(limit_price=round(now * 1.5, 2))))
+        limit_price=round(now * 0.7, 2), take_profit=TakeProfitRequest(limit_price=round(now * 1.4, 2))))
     assert len(oto.legs) == 1 and oto.legs[0].status == OrderStatus.HELD
     oco = trading.submit_order(LimitOrderRequest(
         symbol=PAIR, qty=0.001, side=OrderSide.SELL, time_in_force=TimeInForce.GTC, order_class=OrderClass.OCO,
-        take_profit=TakeProfitRequest(limit_price=round(now * 1.5, 2)), stop_loss=StopLossRequest(stop_price=round(now * 0.5, 2)),
-        limit_price=round(now * 1.5, 2)))
+        take_profit=TakeProfitRequest(limit_price=round(now * 1.4, 2)), stop_loss=StopLossRequest(stop_price=round(now * 0.6, 2)),
+        limit_price=round(now * 1.4, 2)))
     assert oco.order_class == OrderClass.OCO
     trading.cancel_orders()
     until("no open order", lambda: not trading.get_orders())
@@ -241,7 +241,7 @@ def refusals() -> None:
         return lambda: trading.submit_order(LimitOrderRequest(**{**fields, **other}))
     refused(422, 42210000, limit(limit_price=now + 0.001))
     refused(422, 42210000, limit(symbol="NOPE"))
-    poor = refused(403, 40310000, limit(qty=100, limit_price=now))
+    poor = refused(403, 40310000, limit(qty=5, limit_price=now))
     assert "insufficient buying power" in poor.message
     short = refused(403, 40310000, limit(side=OrderSide.SELL, qty=50))
     assert "insufficient qty" in short.message

@@ -77,7 +77,7 @@ until("the fill", lambda: any(u.event == "fill" and u.order["id"] == bought.id f
 
 bracket = api.submit_order(
     PAIR, qty=0.001, side="buy", type="limit", time_in_force="gtc", limit_price=round(price() * 0.7, 2), order_class="bracket",
-    take_profit={"limit_price": round(price() * 1.5, 2)}, stop_loss={"stop_price": round(price() * 0.5, 2)})
+    take_profit={"limit_price": round(price() * 1.4, 2)}, stop_loss={"stop_price": round(price() * 0.6, 2)})
 assert len(bracket.legs) == 2 and bracket.legs[0]["status"] == "held"
 assert api.list_orders(status="open", nested=True)[0].id == bracket.id
 stands(bracket, "new")
@@ -87,7 +87,7 @@ api.cancel_all_orders()
 until("no open order", lambda: not api.list_orders())
 
 try:
-    api.submit_order(PAIR, qty=100, side="buy", type="limit", time_in_force="gtc", limit_price=round(price() * 0.7, 2))
+    api.submit_order(PAIR, qty=5, side="buy", type="limit", time_in_force="gtc", limit_price=round(price() * 0.7, 2))
     raise AssertionError("it was not refused")
 except APIError as error:
     assert error.code == 40310000 and error.status_code == 403, error
