@@ -134,10 +134,12 @@ async fn read(
         let minutes = desk.market.bars(symbol, Every::Minute, Some(until), PIECE).await?;
         for view in minutes.into_iter().filter(|view| view.bar.start_at >= at && view.bar.start_at <= end) {
             let begins = length.begins(view.bar.start_at);
-            match bars.last_mut() {
-                Some(last) if last.start_at == begins => add(last, &view.bar),
-                _ if bars.len() == limit => return Ok((bars, Some(begins))),
-                _ => bars.push(Bar { start_at: begins, ..view.bar }),
+            if let Some(last) = bars.last_mut().filter(|last| last.start_at == begins) {
+                add(last, &view.bar);
+            } else if bars.len() == limit {
+                return Ok((bars, Some(begins)));
+            } else {
+                bars.push(Bar { start_at: begins, ..view.bar });
             }
         }
         read += PIECE;
