@@ -48,7 +48,7 @@ impl Desk {
         let certificate = self.home.file("certificate.pem");
         let address = self.running.url.replace("127.0.0.1", "localhost");
         let mut python = Command::new(environment.join(name).join("bin/python"));
-        python.arg("-B").arg(folder.join(format!("{name}.py"))).env("DESK", &address);
+        python.arg("-B").arg(folder.join(format!("{name}_bot.py"))).env("DESK", &address);
         python.env("KEY_ID", &self.key).env("KEY_SECRET", &self.secret);
         python.env("APCA_API_KEY_ID", &self.key).env("APCA_API_SECRET_KEY", &self.secret);
         for url in ["APCA_API_BASE_URL", "APCA_API_DATA_URL"] {

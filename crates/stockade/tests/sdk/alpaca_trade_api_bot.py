@@ -78,7 +78,7 @@ until("the fill", lambda: any(u.event == "fill" and u.order["id"] == bought.id f
 bracket = api.submit_order(
     PAIR, qty=0.001, side="buy", type="limit", time_in_force="gtc", limit_price=round(price() * 0.7, 2), order_class="bracket",
     take_profit={"limit_price": round(price() * 1.4, 2)}, stop_loss={"stop_price": round(price() * 0.6, 2)})
-assert len(bracket.legs) == 2 and bracket.legs[0]["status"] == "held"
+assert len(bracket.legs) == 2 and bracket.legs[0].status == "held"
 assert api.list_orders(status="open", nested=True)[0].id == bracket.id
 stands(bracket, "new")
 replaced = api.replace_order(bracket.id, limit_price=str(round(price() * 0.6, 2)))
