@@ -906,7 +906,8 @@ pub(crate) async fn legs_of(
     mains: &[OrderId],
 ) -> Result<Vec<Order>, StorageError> {
     let mut legs = Vec::new();
-    for mains in at_once(mains) {
+    for mains in mains.chunks(64) {
+        let mains = padded(mains);
         let mut places = Places::on(connection);
         let owner = places.one();
         let named: Vec<String> = mains.iter().map(|_| places.one()).collect();
@@ -915,7 +916,7 @@ pub(crate) async fn legs_of(
             named.join(", ")
         );
         let mut select = query(sqlx::AssertSqlSafe(sql)).bind(account.to_string());
-        for main in mains {
+        for (_, main) in &mains {
             select = select.bind(main.to_string());
         }
         for row in &select.fetch_all(&mut *connection).await? {
