@@ -332,10 +332,11 @@ impl Identity {
         let Some(stored) = stored.filter(|stored| opens(stored, secret, now)) else {
             return Err(self.count_wrong(id, address, request_id, now).await?);
         };
+        let (id, owner) = (stored.key.id, stored.key.owner);
         let holder = match holder(stored, address, request_id, now) {
             Ok(holder) => holder,
-            Err((key, why)) => {
-                self.note_unusable(&key, why, address, request_id, now).await;
+            Err(why) => {
+                self.note_unusable((id, owner), why, address, request_id, now).await;
                 return Err(KeyRefused::Unusable { why });
             }
         };
@@ -399,16 +400,16 @@ impl Identity {
     /// Records that the right secret of a key came that is good no more.
     async fn note_unusable(
         &self,
-        key: &ApiKey,
+        (id, owner): (KeyId, UserId),
         why: &'static str,
         address: Option<IpAddr>,
         request_id: RequestId,
         now: Timestamp,
     ) {
-        if self.is_due(key.id, Noted::Refusal, now) {
+        if self.is_due(id, Noted::Refusal, now) {
             let ctx = Context::anonymous(address, request_id, now);
-            let entry = AuditEntry::by(&ctx, REFUSED).on("key", key.id).ended(Outcome::Refused);
-            self.record(entry.with(json!({ "reason": why, "owner": key.owner }))).await;
+            let entry = AuditEntry::by(&ctx, REFUSED).on("key", id).ended(Outcome::Refused);
+            self.record(entry.with(json!({ "reason": why, "owner": owner }))).await;
         }
     }
 
@@ -468,22 +469,22 @@ fn holder(
     address: Option<IpAddr>,
     request_id: RequestId,
     now: Timestamp,
-) -> Result<KeyHolder, (ApiKey, &'static str)> {
+) -> Result<KeyHolder, &'static str> {
     let StoredKey { key, owner, .. } = stored;
     if let Some(why) = ended(&key, now) {
-        return Err((key, why));
+        return Err(why);
     }
     if owner.status != UserStatus::Active {
-        return Err((key, "the owner of the key is not active"));
+        return Err("the owner of the key is not active");
     }
     let outside = |address: IpAddr| !key.networks.iter().any(|network| network.contains(address));
     if !key.networks.is_empty() && address.is_some_and(outside) {
-        return Err((key, "the key may not be used from this address"));
+        return Err("the key may not be used from this address");
     }
     // What the owner may do if they were here themselves; of which the key gets what it was made for.
     let whole = context(&owner, SessionId::new(now), address, request_id, now);
     let Some(access) = whole.access(key.account) else {
-        return Err((key, "the account of the key is not granted to its owner any more"));
+        return Err("the account of the key is not granted to its owner any more");
     };
     let permissions = whole.permissions().intersection(key.scopes);
     let ctx = Context::key(owner.id, key.id, permissions, (key.account, access), address, request_id, now);

@@ -183,7 +183,7 @@ async fn shown(desk: &Desk, holding: &Holding, open: &[Order]) -> Result<Positio
     let price = holding.market_price;
     let before = yesterday(desk, symbol, holding.at).await?;
     let gained = price.map(|price| position.unrealised_pnl(price));
-    let today = price.zip(before).map(|(price, before)| Decimal::from(quantity.0) * (price.0 - before.0));
+    let today = price.zip(before).map(|(price, before)| quantity.0 * (price.0 - before.0));
     let fraction = |part: Decimal, of: Decimal| part.checked_div(of.abs()).map(|f| f.round_dp(DIGITS).into());
     Ok(Position {
         asset_id: symbols::id(symbol),

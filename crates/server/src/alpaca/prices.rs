@@ -108,13 +108,12 @@ impl Range {
     }
 }
 
+/// Rows by the name of their instrument, and the token of the next page.
+type Page<T> = (BTreeMap<String, Vec<T>>, Option<String>);
+
 /// Rows of several instruments in one page: what does not fit is asked for with the token. A token is the number of rows
 /// that were there before: of data that does not change in the past, that is enough.
-fn paged<T>(
-    query: &Query,
-    range: &Range,
-    rows: Vec<(Symbol, Vec<T>)>,
-) -> Result<(BTreeMap<String, Vec<T>>, Option<String>), Refusal> {
+fn paged<T>(query: &Query, range: &Range, rows: Vec<(Symbol, Vec<T>)>) -> Result<Page<T>, Refusal> {
     let skip = query.get::<usize>("page_token")?.unwrap_or(0);
     let total: usize = rows.iter().map(|(_, rows)| rows.len()).sum();
     let mut page: BTreeMap<String, Vec<T>> = BTreeMap::new();
@@ -144,8 +143,6 @@ async fn trades_of(
     let trades = page.remove(&symbols::shown(&symbol));
     Ok(Json(alpaca::TradesOf { trades, symbol: symbols::shown(&symbol), next_page_token }))
 }
-
-type Page<T> = (BTreeMap<String, Vec<T>>, Option<String>);
 
 fn trades_in(desk: &Desk, query: &Query, list: Vec<Symbol>) -> Result<Page<alpaca::Trade>, Refusal> {
     let range = Range::read(desk, query)?;

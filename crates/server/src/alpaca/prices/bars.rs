@@ -11,7 +11,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Range, one, shapes, wanted};
+use super::{Page, Range, one, shapes, wanted};
 use crate::Desk;
 use crate::alpaca::bot::Bot;
 use crate::alpaca::query::Query;
@@ -153,11 +153,7 @@ async fn read(
     Ok((bars, None))
 }
 
-async fn page(
-    desk: &Desk,
-    query: &Query,
-    list: Vec<Symbol>,
-) -> Result<(BTreeMap<String, Vec<alpaca::Bar>>, Option<String>), Refusal> {
+async fn page(desk: &Desk, query: &Query, list: Vec<Symbol>) -> Result<Page<alpaca::Bar>, Refusal> {
     let range = Range::read(desk, query)?;
     let invalid = |name: &str| Refusal::parameter(format!("invalid value for {name}"));
     let length = Length::read(query.needed("timeframe")?).ok_or_else(|| invalid("timeframe"))?;
