@@ -24,7 +24,15 @@ export async function openBrowser() {
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     args: FLAGS,
   });
-  const page = await openPage(browser);
+  const context = await browser.newContext({
+    // The desk's certificate is its own.
+    ignoreHTTPSErrors: true,
+    viewport: { width: 1440, height: 900 },
+    colorScheme: "dark",
+    reducedMotion: "reduce",
+  });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
   page.on("console", (message) => {
@@ -39,26 +47,10 @@ export async function openBrowser() {
   return { browser, page, complaints };
 }
 
-/** Another page, as another person's: it knows nothing of the others. Closing its context closes it. */
-export async function openPage(browser) {
-  const context = await browser.newContext({
-    // The desk's certificate is its own.
-    ignoreHTTPSErrors: true,
-    viewport: { width: 1440, height: 900 },
-    colorScheme: "dark",
-    reducedMotion: "reduce",
-  });
-  context.setDefaultTimeout(15_000);
-  return context.newPage();
-}
-
-/** Saves a picture into SHOTS_DIR, when there is one; of what colours and places end as, not of the way there. */
+/** Saves a picture into SHOTS_DIR, when there is one. */
 export async function shoot(page, name) {
   if (process.env.SHOTS_DIR)
-    await page.screenshot({
-      path: join(process.env.SHOTS_DIR, `${name}.png`),
-      animations: "disabled",
-    });
+    await page.screenshot({ path: join(process.env.SHOTS_DIR, `${name}.png`) });
 }
 
 /** The steps of a story: when one fails there is a picture of it, and the rest is left out, as it builds on it. */
@@ -111,46 +103,6 @@ export async function assertAccessible(page, what) {
       );
   });
   assert.deepEqual(violations, [], `${what} has barriers`);
-}
-
-/**
- * Fails unless each number that opens a formula is what its formula makes of the numbers put in, as it stands there.
- *
- * Opened with the keyboard. Both are read at once, as prices move meanwhile.
- */
-export async function assertNumbersAreReckoned(page, what) {
-  const numbers = page.locator("[data-explained]").filter({ visible: true });
-  const open = page.locator("[data-radix-popper-content-wrapper]");
-  let reckoned = 0;
-  for (let at = 0; at < (await numbers.count()); at += 1) {
-    const number = await numbers.nth(at).elementHandle();
-    await number.focus();
-    await page.keyboard.press("Enter");
-    await open.waitFor();
-    await open.getByText("Loading…").waitFor({ state: "detached" });
-    const { title, shown, made } = await number.evaluate((element) => {
-      const opened = document.querySelector("[data-radix-popper-content-wrapper]");
-      const text = [...element.childNodes].filter((one) => one.className !== "sr-only");
-      return {
-        title: opened.querySelector("p").textContent,
-        shown: text.map((one) => one.textContent).join(""),
-        made: opened.querySelector("[data-result]")?.textContent,
-      };
-    });
-    if (made !== undefined) {
-      // What is used of a limit stands before the share that it is; a profit has its plus.
-      const number = shown.split(" · ").at(-1).replace(/^\+/, "");
-      assert.equal(made, number, `${title} in ${what}`);
-      reckoned += 1;
-    }
-    await page.keyboard.press("Escape");
-    await open.waitFor({ state: "detached" });
-    await until(
-      () => number.evaluate((element) => element === document.activeElement),
-      "the focus is back at the number",
-    );
-  }
-  assert.ok(reckoned > 0, `${what} has numbers`);
 }
 
 /** Fails when the page itself scrolls sideways. */

@@ -632,71 +632,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * API keys
-         * @description One's own, newest first, with those that are good no more. No key's secret is ever shown again.
-         */
-        get: operations["keys"];
-        put?: never;
-        /**
-         * Make a key
-         * @description For a program that acts in your name on one account. Needs a second factor shown within the last 5 minutes.
-         */
-        post: operations["create_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Revoke a key
-         * @description At once and for ever: its next request is refused, and streams that it opened are closed. Orders that it placed stay.
-         *     Repeating it changes nothing more.
-         */
-        delete: operations["revoke_key"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys/{id}/rotate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Give a key another secret
-         * @description The id stays, and with it limits, history and what it may do. Needs a second factor shown within the last 5 minutes.
-         */
-        post: operations["rotate_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/kill-switches": {
         parameters: {
             query?: never;
@@ -1758,34 +1693,6 @@ export interface components {
             invite_url: string | null;
             user: components["schemas"]["User"];
         };
-        /** @description An API key, without its secret. */
-        Key: {
-            /**
-             * @description The public half. Limits and kill switches on what is done with the key are set on the scope `key/ID`.
-             * @example PKQ3ZJ7T2MXK5VBW4N6D
-             */
-            id: string;
-            name: string;
-            /** @description In whose name it acts. */
-            owner: components["schemas"]["Who"];
-            /** @description The one account that it is for. */
-            account_id: string;
-            /** @description The most that it may do; never more than its owner may at that moment. */
-            scopes: components["schemas"]["Permission"][];
-            /** @description From where it may be used; from anywhere where there are none. */
-            networks: string[];
-            created_at: components["schemas"]["Time"];
-            expires_at: components["schemas"]["Time"] | null;
-            last_used_at: components["schemas"]["Time"] | null;
-            /** @description From which address. */
-            last_used_from: string | null;
-            revoked_at: components["schemas"]["Time"] | null;
-            former_secret_until: components["schemas"]["Time"] | null;
-        };
-        /** @description API keys. */
-        KeyList: {
-            items: components["schemas"]["Key"][];
-        };
         /** @description What is to stop. */
         KillRequest: {
             /** @description For practice: only paper accounts stop, and it is recorded how fast. */
@@ -1867,31 +1774,6 @@ export interface components {
         };
         /** @enum {string} */
         Mode: "paper" | "live";
-        /** @description A key to be made. */
-        NewKey: {
-            /** @description What you call it, 1 to 100 characters. */
-            name: string;
-            /** @description The one account that it is for: one granted to you. */
-            account_id: string;
-            /**
-             * @description What it may do: some of market.view, accounts.view, orders.view, orders.place, orders.cancel and kill.engage, none
-             *     that you lack.
-             */
-            scopes: components["schemas"]["Permission"][];
-            /** @description From where it may be used, as `192.0.2.7` or `192.0.2.0/24`; from anywhere without. */
-            networks?: string[];
-            expires_at?: components["schemas"]["Time"] | null;
-        };
-        /** @description A key with its secret. */
-        NewSecret: {
-            key: components["schemas"]["Key"];
-            /**
-             * Format: password
-             * @description Shown this once. With the id it is sent as `Authorization: Bearer ID.SECRET`, or as `APCA-API-KEY-ID` and
-             *     `APCA-API-SECRET-KEY`.
-             */
-            secret: string;
-        };
         /** @description A person to invite. */
         NewUser: {
             display_name: string;
@@ -2110,7 +1992,7 @@ export interface components {
             time_weighted: components["schemas"]["Return"] | null;
         };
         /** @enum {string} */
-        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "keys.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
+        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage";
         /** @description A permission in words. */
         PermissionEntry: {
             permission: components["schemas"]["Permission"];
@@ -2336,14 +2218,6 @@ export interface components {
         RoleList: {
             items: components["schemas"]["RoleEntry"][];
             permissions: components["schemas"]["PermissionEntry"][];
-        };
-        /** @description How a secret is replaced. */
-        Rotation: {
-            /**
-             * Format: int32
-             * @description For how many hours the former secret stays good too, 0 to 168; 0 without.
-             */
-            overlap_hours?: number;
         };
         /** @description What a limit or a kill switch is set on. */
         Scope: {
@@ -3698,138 +3572,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FillList"];
-                };
-            };
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    keys: {
-        parameters: {
-            query?: {
-                /** @description Of this person, which needs keys.manage; without it one's own. `all`: of everybody. */
-                owner?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["KeyList"];
-                };
-            };
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_key: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
-                "Idempotency-Key"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewKey"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NewSecret"];
-                };
-            };
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    revoke_key: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
-                "Idempotency-Key"?: string | null;
-            };
-            path: {
-                /** @description The key. */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    rotate_key: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
-                "Idempotency-Key"?: string | null;
-            };
-            path: {
-                /** @description The key. */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Rotation"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NewSecret"];
                 };
             };
             default: {

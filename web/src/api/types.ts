@@ -6,7 +6,6 @@ type Schemas = components["schemas"];
 export type Access = Schemas["Access"];
 export type AccountDetail = Schemas["AccountDetail"];
 export type AccountSummary = Schemas["AccountSummary"];
-export type ApiKey = Schemas["Key"];
 export type Approval = Schemas["Approval"];
 export type AuditRow = Schemas["AuditRow"];
 export type AuditVerification = Schemas["AuditVerification"];

@@ -6,7 +6,6 @@ import {
   type Time,
   type UTCTimestamp,
 } from "lightweight-charts";
-import { group } from "../format/decimal";
 import { epochSeconds } from "../format/time";
 import { colour, onThemeChange } from "../ui/theme";
 import { chartColours, localTime, tick } from "./look";
@@ -39,10 +38,7 @@ export function drawValueChart(box: HTMLElement): ValueChart {
       scaleMargins: { top: 0.1, bottom: 0.1 },
     },
     timeScale: { timeVisible: true, borderVisible: false, tickMarkFormatter: tick },
-    localization: {
-      timeFormatter: (time: Time) => localTime(time).toLocaleString("en-GB"),
-      priceFormatter: (amount: number) => group(amount.toFixed(2), 2),
-    },
+    localization: { timeFormatter: (time: Time) => localTime(time).toLocaleString("en-GB") },
     handleScroll: { vertTouchDrag: false },
   });
   const value = chart.addSeries(AreaSeries, { lineWidth: 2, priceLineVisible: false });
@@ -56,8 +52,8 @@ export function drawValueChart(box: HTMLElement): ValueChart {
   const recolour = () => {
     chart.applyOptions(chartColours());
     const accent = colour("--accent");
-    const [near, far] = [colour("--accent", 0.18), colour("--accent", 0)];
-    value.applyOptions({ lineColor: accent, topColor: near, bottomColor: far });
+    const faint = colour("--panel");
+    value.applyOptions({ lineColor: accent, topColor: faint, bottomColor: faint });
     profit.applyOptions({ color: colour("--warn") });
   };
   recolour();

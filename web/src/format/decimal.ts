@@ -61,35 +61,15 @@ export function group(text: string, least: number, most: number = least): string
 /** The exact sum of two decimals; what is no decimal counts as 0. */
 export function plus(a: string, b: string): string {
   const digits = Math.max(scale(a), scale(b));
-  return decimal(units(a, digits) + units(b, digits), digits);
+  const sum = units(a, digits) + units(b, digits);
+  const text = (sum < 0n ? -sum : sum).toString().padStart(digits + 1, "0");
+  const whole = digits === 0 ? text : `${text.slice(0, -digits)}.${text.slice(-digits)}`;
+  return sum < 0n ? `-${whole}` : whole;
 }
 
 /** The exact difference of two decimals. */
 export function minus(a: string, b: string): string {
   return plus(a, sign(b) < 0 ? b.trim().slice(1) : `-${b.trim().replace(/^\+/, "")}`);
-}
-
-/** The exact product of two decimals. */
-export function times(a: string, b: string): string {
-  return decimal(units(a, scale(a)) * units(b, scale(b)), scale(a) + scale(b));
-}
-
-/** The quotient of two decimals, rounded half away from zero at the 18th digit after the point; null by zero. */
-export function over(a: string, b: string): string | null {
-  if (sign(b) === 0) return null;
-  const digits = Math.max(scale(a), scale(b));
-  const [above, below] = [units(a, digits) * 10n ** QUOTIENT_DIGITS * 2n, units(b, digits)];
-  const doubled = above / below;
-  return decimal((doubled + (doubled < 0n ? -1n : 1n)) / 2n, Number(QUOTIENT_DIGITS));
-}
-
-const QUOTIENT_DIGITS = 18n;
-
-/** A count of units of the last digit, as a decimal. */
-function decimal(count: bigint, digits: number): string {
-  const text = (count < 0n ? -count : count).toString().padStart(digits + 1, "0");
-  const whole = digits === 0 ? text : `${text.slice(0, -digits)}.${text.slice(-digits)}`;
-  return count < 0n ? `-${whole}` : whole;
 }
 
 /** The decimal counted in units of its last digit that is kept. */

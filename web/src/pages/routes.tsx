@@ -114,12 +114,6 @@ const security = createRoute({
   component: lazyRouteComponent(() => import("./identity/security"), "Security"),
 });
 
-const keys = createRoute({
-  getParentRoute: () => root,
-  path: "/keys",
-  component: lazyRouteComponent(() => import("./identity/keys"), "Keys"),
-});
-
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
@@ -154,7 +148,6 @@ export const router = createRouter({
     approvals,
     users,
     security,
-    keys,
     audit,
     about,
   ]),

@@ -7,7 +7,7 @@ import {
   useId,
 } from "react";
 
-export type Look = "primary" | "plain" | "quiet" | "buy" | "sell" | "danger";
+type Look = "primary" | "plain" | "quiet" | "buy" | "sell" | "danger";
 
 const LOOKS: Record<Look, string> = {
   primary: "bg-accent text-accent-ink hover:brightness-110",

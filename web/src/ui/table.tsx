@@ -34,9 +34,9 @@ interface TableProps<Row> {
   maxHeight?: string;
 }
 
-/** How the cells of a column stand. */
 interface Meta {
-  place: string;
+  numeric: boolean;
+  wide: boolean;
 }
 
 const features = tableFeatures({
@@ -60,7 +60,7 @@ export function Table<Row extends RowData>({
 }: TableProps<Row>) {
   const box = useRef<HTMLElement>(null);
   const data = rows as Row[];
-  const defs = useMemo(() => columns.map((one, at) => toDef(one, placeOf(columns, at))), [columns]);
+  const defs = useMemo(() => columns.map(toDef), [columns]);
   const table = useTable({ features, columns: defs, data, getRowId: rowId });
   const shown = table.getRowModel().rows;
   const virtual = useVirtualizer({
@@ -85,7 +85,10 @@ export function Table<Row extends RowData>({
       className="scroll-fade relative overflow-auto focus-visible:outline-offset-[-2px]"
       style={{ maxHeight }}
     >
-      <table className="w-full border-separate border-spacing-0" aria-rowcount={shown.length + 1}>
+      <table
+        className="w-full border-separate border-spacing-0 [&_:is(td,th):first-child]:pl-3 [&_:is(td,th):last-child]:pr-3"
+        aria-rowcount={shown.length + 1}
+      >
         <caption className="sr-only">{label}</caption>
         <thead>
           {table.getHeaderGroups().map((group) => (
@@ -100,7 +103,7 @@ export function Table<Row extends RowData>({
                     aria-sort={
                       sorted === "asc" ? "ascending" : sorted === "desc" ? "descending" : undefined
                     }
-                    className={`sticky top-0 z-10 h-9 border-b border-line bg-panel text-left text-xs font-medium text-muted sm:whitespace-nowrap ${meta?.place ?? ""}`}
+                    className={`sticky top-0 z-10 h-9 border-b border-line bg-panel px-2 text-left text-xs font-medium text-muted max-sm:px-1.5 sm:whitespace-nowrap ${place(meta)}`}
                   >
                     {header.column.getCanSort() ? (
                       <button
@@ -132,7 +135,7 @@ export function Table<Row extends RowData>({
                   {row.getAllCells().map((cell) => (
                     <td
                       key={cell.id}
-                      className={`h-10 border-b border-line/60 py-1 ${cell.column.columnDef.meta?.place ?? ""}`}
+                      className={`h-10 border-b border-line/60 px-2 py-1 max-sm:px-1.5 ${place(cell.column.columnDef.meta)}`}
                     >
                       <table.FlexRender cell={cell} />
                     </td>
@@ -157,27 +160,11 @@ function Spacer({ px, columns }: { px: number; columns: number }) {
   );
 }
 
-/** Numbers at the end of their column, and what follows them apart; the outermost columns in sight keep from the edge. */
-function placeOf<Row>(columns: readonly Column<Row>[], at: number): string {
-  const { numeric, wide } = columns[at] as Column<Row>;
-  const first = at === columns.findIndex((one) => !one.wide);
-  const last = at === columns.findLastIndex((one) => !one.wide);
-  return [
-    numeric && "text-right",
-    wide && "max-sm:hidden",
-    first ? "max-sm:pl-3" : "max-sm:pl-1.5",
-    last ? "max-sm:pr-3" : "max-sm:pr-1.5",
-    at === 0 ? "sm:pl-3" : !numeric && columns[at - 1]?.numeric ? "sm:pl-6" : "sm:pl-2",
-    at === columns.length - 1 ? "sm:pr-3" : "sm:pr-2",
-  ]
-    .filter(Boolean)
-    .join(" ");
+function place(meta: Meta | undefined): string {
+  return `${meta?.numeric ? "text-right" : ""} ${meta?.wide ? "max-sm:hidden" : ""}`;
 }
 
-function toDef<Row extends RowData>(
-  column: Column<Row>,
-  place: string,
-): ColumnDef<typeof features, Row> {
+function toDef<Row extends RowData>(column: Column<Row>): ColumnDef<typeof features, Row> {
   return {
     id: column.id,
     header: column.header,
@@ -185,6 +172,6 @@ function toDef<Row extends RowData>(
     enableSorting: column.sort !== undefined,
     sortFn: "auto",
     cell: ({ row }) => column.cell(row.original),
-    meta: { place },
+    meta: { numeric: column.numeric ?? false, wide: column.wide ?? false },
   };
 }

@@ -44,15 +44,12 @@ export function useTheme(): "dark" | "light" {
   });
 }
 
-/**
- * The colour behind a custom property, as a canvas needs it: it cannot read `light-dark()`. With `part` below 1 as much of
- * it shows, and what is behind it for the rest.
- */
-export function colour(property: string, part = 1): string {
+/** The colour behind a custom property, as a canvas needs it: it cannot read `light-dark()`. */
+export function colour(property: string): string {
   const probe = document.createElement("span");
   probe.style.color = `var(${property})`;
   document.body.append(probe);
   const found = getComputedStyle(probe).color;
   probe.remove();
-  return part === 1 ? found : found.replace(/^rgb\((.*)\)$/, `rgba($1, ${part})`);
+  return found;
 }

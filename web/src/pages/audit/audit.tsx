@@ -60,7 +60,7 @@ function SearchBox() {
     void navigate({ search: (old) => ({ ...old, search: text.trim() || undefined }) });
   };
   return (
-    <search className="max-sm:w-full">
+    <search>
       <form onSubmit={submit} className="flex gap-2">
         <input
           type="search"

@@ -43,7 +43,6 @@ const TITLES: Record<string, string> = {
   "/approvals": "Approvals",
   "/users": "Users",
   "/security": "Security",
-  "/keys": "API keys",
   "/audit": "Audit log",
   "/about": "About",
 };
@@ -277,7 +276,6 @@ function PersonMenu() {
         {user.username} · {user.roles.join(", ").replaceAll("_", " ")}
       </MenuLabel>
       <MenuItem onSelect={() => void navigate({ to: "/security" })}>Security</MenuItem>
-      <MenuItem onSelect={() => void navigate({ to: "/keys" })}>API keys</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/about" })}>About</MenuItem>
       <MenuItem onSelect={() => chooseTheme("system")}>Theme as the system says</MenuItem>
       <MenuItem onSelect={() => void signOut()}>Sign out</MenuItem>

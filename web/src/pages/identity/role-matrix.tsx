@@ -10,8 +10,7 @@ export function RoleMatrix() {
       aria-label="Permissions by role"
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to take the focus
       tabIndex={0}
-      // What is only for listeners stands absolute: within this box, or the page grows by it.
-      className="scroll-fade relative overflow-auto focus-visible:outline-offset-[-2px]"
+      className="scroll-fade overflow-auto focus-visible:outline-offset-[-2px]"
     >
       <table className="w-full border-separate border-spacing-0">
         <caption className="sr-only">Which role has which permission</caption>
@@ -40,7 +39,7 @@ export function RoleMatrix() {
             <tr key={permission} className="hover:bg-raised/70">
               <th
                 scope="row"
-                className="min-w-48 border-b border-line/60 px-3 py-2 text-left font-normal max-sm:sticky max-sm:left-0 max-sm:bg-panel"
+                className="min-w-48 border-b border-line/60 px-3 py-2 text-left font-normal"
               >
                 {title}
                 <code className="block text-2xs text-muted">{permission}</code>

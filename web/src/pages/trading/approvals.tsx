@@ -1,15 +1,16 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { answer, api } from "../../api/client";
+import { answer, api, problemOf } from "../../api/client";
 import type { Approval } from "../../api/types";
 import { sentence } from "../../format/sentence";
 import { age } from "../../format/time";
 import { approvals } from "../../live/desk";
 import { useResource } from "../../live/resource";
+import { isStepUpNeeded, withStepUp } from "../../live/step-up";
 import { Button, Field } from "../../ui/controls";
 import { DateTime } from "../../ui/date-time";
 import { Empty, Fact, Panel, Tag, type Tone } from "../../ui/surface";
-import { useAct } from "../act";
 import { ModeBadge } from "../frame/mode";
 import { useNow } from "../frame/now";
 import { Refusal } from "../refusal";
@@ -93,20 +94,28 @@ function What({ of }: { of: Approval }) {
 function Waiting({ approval }: { approval: Approval }) {
   const { user } = useSession();
   const may = useMay("orders.approve");
+  const client = useQueryClient();
   const [note, setNote] = useState("");
   const own = approval.asked_by.id === user.id;
   const path = { id: approval.id };
-  const decide = useAct(
-    (choice: "approve" | "refuse" | "withdraw") => {
-      if (choice === "withdraw")
-        return answer(api.POST("/api/v1/approvals/{id}/withdraw", { params: { path } }));
-      const body = { note: note.trim() };
-      return choice === "approve"
-        ? answer(api.POST("/api/v1/approvals/{id}/approve", { params: { path }, body }))
-        : answer(api.POST("/api/v1/approvals/{id}/refuse", { params: { path }, body }));
+  const decide = useMutation({
+    mutationFn: (choice: "approve" | "refuse" | "withdraw") =>
+      withStepUp(() => {
+        if (choice === "withdraw")
+          return answer(api.POST("/api/v1/approvals/{id}/withdraw", { params: { path } }));
+        const body = { note: note.trim() };
+        return choice === "approve"
+          ? answer(api.POST("/api/v1/approvals/{id}/approve", { params: { path }, body }))
+          : answer(api.POST("/api/v1/approvals/{id}/refuse", { params: { path }, body }));
+      }),
+    onSuccess: () => {
+      for (const key of ["orders", "limits"]) void client.invalidateQueries({ queryKey: [key] });
     },
-    { changes: ["orders", "limits"] },
-  );
+  });
+  const refused = decide.error && !isStepUpNeeded(decide.error) ? problemOf(decide.error) : null;
+  const act = (choice: "approve" | "refuse" | "withdraw") => () => {
+    if (!decide.isPending) decide.mutate(choice);
+  };
   return (
     <article className="grid gap-x-8 gap-y-3 p-3 md:grid-cols-[minmax(0,1fr)_minmax(0,18rem)]">
       <div>
@@ -127,7 +136,7 @@ function Waiting({ approval }: { approval: Approval }) {
       {own ? (
         <div className="flex flex-col items-start gap-2">
           <p className="text-muted">Somebody else has to decide.</p>
-          <Button onClick={() => decide.send("withdraw")}>Withdraw</Button>
+          <Button onClick={act("withdraw")}>Withdraw</Button>
         </div>
       ) : (
         may && (
@@ -141,19 +150,19 @@ function Waiting({ approval }: { approval: Approval }) {
               onChange={(event) => setNote(event.target.value)}
             />
             <div className="flex gap-2">
-              <Button look="danger" className="flex-1" onClick={() => decide.send("refuse")}>
+              <Button look="danger" className="flex-1" onClick={act("refuse")}>
                 Refuse
               </Button>
-              <Button look="primary" className="flex-1" onClick={() => decide.send("approve")}>
+              <Button look="primary" className="flex-1" onClick={act("approve")}>
                 Approve
               </Button>
             </div>
           </div>
         )
       )}
-      {decide.problem && (
+      {refused && (
         <div className="md:col-span-2">
-          <Refusal problem={decide.problem} title="It was not decided" />
+          <Refusal problem={refused} title="It was not decided" />
         </div>
       )}
     </article>

@@ -1,22 +1,21 @@
-import { type ReactNode, useRef, useState } from "react";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { AccountSummary, Book } from "../../api/types";
 import { sign } from "../../format/decimal";
-import { averagePrice, money, price } from "../../format/money";
+import { averagePrice, money } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { Button } from "../../ui/controls";
 import { Plus } from "../../ui/icons";
 import { Empty, Panel, Tag } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
-import { useAct } from "../act";
 import { Refusal } from "../refusal";
 import { useAccount, useMay } from "../session";
 import { useBooks } from "./books-query";
 import { CostMethodOf } from "./cost-method";
 import { OpenBook } from "./open-book";
 import { Pnl } from "./pnl";
-import { FromFills, Reckoned } from "./reckoned";
-import { averagePriceOf, marketValue, ofBook, type Reckoning, unrealisedOf } from "./reckoning";
+import { Reckoned } from "./reckoned";
 import { Transfer } from "./transfer";
 
 /** Whose the account's cash and positions are: its own book and those of people, bots and strategies. */
@@ -83,10 +82,8 @@ function OfAccount({ account }: { account: AccountSummary }) {
   );
 }
 
-/** What the account's own book, which has no id, is called in a question. */
-const OWN_BOOK = "00000000-0000-0000-0000-000000000000";
-
-const KINDS: Record<Exclude<Book["kind"], "own">, string> = {
+const KINDS: Record<Book["kind"], string> = {
+  own: "the account's own",
   person: "of a person",
   bot: "of a bot",
   strategy: "of a strategy",
@@ -95,14 +92,11 @@ const KINDS: Record<Exclude<Book["kind"], "own">, string> = {
 function OneBook({ account, book, may }: { account: AccountSummary; book: Book; may: boolean }) {
   const { currency } = account;
   const held = book.positions.filter((one) => sign(one.quantity) !== 0);
-  const made = ofBook(book);
-  const figure = (name: string, of: Reckoning | string, value: ReactNode) => (
+  const figure = (of: string, name: string, value: React.ReactNode) => (
     <div className="bg-panel px-3 py-2">
       <dt className="text-xs text-muted">{name}</dt>
       <dd className="font-semibold">
-        <Reckoned of={of} currency={currency}>
-          {value}
-        </Reckoned>
+        <Reckoned of={of}>{value}</Reckoned>
       </dd>
     </div>
   );
@@ -110,7 +104,7 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
     <Panel
       title={
         <span className="flex flex-wrap items-center gap-2">
-          {book.name} {book.kind !== "own" && <Tag>{KINDS[book.kind]}</Tag>}
+          {book.name} <Tag>{KINDS[book.kind]}</Tag>
           {book.owner && <span className="font-normal text-muted">{book.owner.name}</span>}
           <CostMethodOf account={account} book={book} may={may} />
         </span>
@@ -118,21 +112,21 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
       aside={may && book.id !== null && <CloseBook account={account} book={book} id={book.id} />}
     >
       <dl className="grid grid-cols-2 gap-px border-b border-line bg-line sm:grid-cols-3 lg:grid-cols-6">
-        {figure("Value", made.equity, money(book.equity, currency))}
-        {figure("Cash", made.cash, money(book.cash, currency))}
-        {figure("Buying power", made.buyingPower, money(book.buying_power, currency))}
-        {figure("Given to it", "funded", money(book.funded, currency))}
-        {figure("Realised", made.realised, <Pnl amount={book.realised_pnl} currency={currency} />)}
+        {figure("value", "Value", money(book.equity, currency))}
+        {figure("cash", "Cash", money(book.cash, currency))}
+        {figure("buying_power", "Buying power", money(book.buying_power, currency))}
+        {figure("funded", "Given to it", money(book.funded, currency))}
+        {figure("realised", "Realised", <Pnl amount={book.realised_pnl} currency={currency} />)}
         {figure(
+          "unrealised",
           "Unrealised",
-          made.unrealised,
           <Pnl amount={book.unrealised_pnl} currency={currency} />,
         )}
       </dl>
       {held.length > 0 ? (
         <Table
           label={`Positions of ${book.name}`}
-          columns={columns(account, book)}
+          columns={columns(currency)}
           rows={held}
           rowId={(one) => one.symbol}
           empty=""
@@ -149,87 +143,53 @@ function OneBook({ account, book, may }: { account: AccountSummary; book: Book; 
   );
 }
 
-function columns(
-  { id: account_id, currency }: AccountSummary,
-  book: Book,
-): Column<Book["positions"][number]>[] {
-  const whose = { account_id, book_id: book.id ?? OWN_BOOK };
+function columns(currency: string): Column<Book["positions"][number]>[] {
   return [
     { id: "symbol", header: "Symbol", cell: (p) => <b>{p.symbol}</b> },
-    {
-      id: "quantity",
-      header: "Quantity",
-      numeric: true,
-      cell: (p) => (
-        <FromFills of="held" whose={{ ...whose, symbol: p.symbol }} amount={p.quantity}>
-          {quantity(p.quantity)}
-        </FromFills>
-      ),
-    },
+    { id: "quantity", header: "Quantity", numeric: true, cell: (p) => quantity(p.quantity) },
     {
       id: "average",
       header: "Average price",
       numeric: true,
       wide: true,
-      cell: (p) => (
-        <Reckoned of={averagePriceOf(p)} currency={currency}>
-          {averagePrice(p.average_price)}
-        </Reckoned>
-      ),
+      cell: (p) => <Reckoned of="average_price">{averagePrice(p.average_price)}</Reckoned>,
     },
-    {
-      id: "market",
-      header: "Market price",
-      numeric: true,
-      wide: true,
-      cell: (p) => <Reckoned of="market_price">{price(p.market_price)}</Reckoned>,
-    },
-    {
-      id: "value",
-      header: "Value",
-      numeric: true,
-      cell: (p) => (
-        <Reckoned of={marketValue(p)} currency={currency}>
-          {money(p.market_value, currency)}
-        </Reckoned>
-      ),
-    },
+    { id: "value", header: "Value", numeric: true, cell: (p) => money(p.market_value, currency) },
     {
       id: "unrealised",
       header: "Unrealised",
       numeric: true,
-      cell: (p) => (
-        <Reckoned of={unrealisedOf(p)} currency={currency}>
-          <Pnl amount={p.unrealised_pnl} currency={currency} />
-        </Reckoned>
-      ),
+      cell: (p) => <Pnl amount={p.unrealised_pnl} currency={currency} />,
     },
   ];
 }
 
 function CloseBook({ account, book, id }: { account: AccountSummary; book: Book; id: string }) {
-  const close = useAct(
-    () => {
-      const path = { id: account.id, book_id: id };
-      return answer(api.DELETE("/api/v1/accounts/{id}/books/{book_id}", { params: { path } }));
-    },
-    { changes: ["books"] },
-  );
+  const client = useQueryClient();
+  const close = useMutation({
+    mutationFn: () =>
+      answer(
+        api.DELETE("/api/v1/accounts/{id}/books/{book_id}", {
+          params: { path: { id: account.id, book_id: id } },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["books"] }),
+  });
   const busy = book.open_orders > 0 || book.positions.some((one) => sign(one.quantity) !== 0);
   return (
     <>
       <Button
         small
         look="quiet"
-        disabled={busy || close.pending}
+        disabled={busy || close.isPending}
         title={busy ? "It has positions or open orders." : undefined}
-        onClick={() => close.send()}
+        onClick={() => close.mutate()}
       >
         Close<span className="sr-only"> {book.name}</span>
       </Button>
-      {close.problem && (
+      {close.error && (
         <div className="w-full">
-          <Refusal problem={close.problem} title="The book was not closed" />
+          <Refusal problem={problemOf(close.error)} title="The book was not closed" />
         </div>
       )}
     </>

@@ -1,4 +1,4 @@
-import { type ReactNode, useId } from "react";
+import { useId } from "react";
 import type { AccountSummary, Check, Mode, OrderPreview, OrderRequest } from "../../api/types";
 import { money, price } from "../../format/money";
 import { quantity } from "../../format/quantity";
@@ -9,8 +9,6 @@ import { Check as CheckIcon, Cross } from "../../ui/icons";
 import { Fact, Notice, Tag } from "../../ui/surface";
 import { ModeBadge } from "../frame/mode";
 import { ruleTitle } from "../refusal";
-import { Reckoned } from "./reckoned";
-import { ofPreview, type Reckoning } from "./reckoning";
 import type { Ticket } from "./ticket";
 import { orderLine } from "./words";
 
@@ -140,21 +138,13 @@ function Estimate({
   currency: string;
 }) {
   const { take_profit, stop_loss } = request;
-  const made = ofPreview(preview, request.side);
-  const reckoned = (of: Reckoning | string, value: ReactNode) => (
-    <Reckoned of={of} currency={currency}>
-      {value}
-    </Reckoned>
-  );
   return (
     <dl className="divide-y divide-line/60">
       {request.notional != null && (
-        <Fact name="Units for the amount">
-          {reckoned("units_for_amount", quantity(preview.quantity))}
-        </Fact>
+        <Fact name="Units for the amount">{quantity(preview.quantity)}</Fact>
       )}
       <Fact name="Estimated price">
-        {reckoned("estimated_price", price(preview.estimated_price))}
+        {price(preview.estimated_price)}
         {preview.quote && (
           <span className="block text-2xs font-normal text-muted">
             bid {price(preview.quote.bid)} · ask {price(preview.quote.ask)} at{" "}
@@ -169,19 +159,15 @@ function Estimate({
           {stop_loss.limit_price != null && `, limit ${price(stop_loss.limit_price)}`}
         </Fact>
       )}
-      <Fact name="Notional">
-        {reckoned(made.notional, money(preview.estimated_notional, currency))}
-      </Fact>
-      <Fact name="Fees">{reckoned(made.fee, money(preview.estimated_fee, currency))}</Fact>
+      <Fact name="Notional">{money(preview.estimated_notional, currency)}</Fact>
+      <Fact name="Fees">{money(preview.estimated_fee, currency)}</Fact>
       <Fact name="Estimated total">
-        <span className="text-base">
-          {reckoned(made.total, money(preview.estimated_total, currency))}
-        </span>
+        <span className="text-base">{money(preview.estimated_total, currency)}</span>
       </Fact>
       <Fact name="Buying power">
-        {reckoned("buying_power", money(preview.buying_power_before, currency))}
+        {money(preview.buying_power_before, currency)}
         <span className="text-muted"> → </span>
-        {reckoned(made.buyingPower, money(preview.buying_power_after, currency))}
+        {money(preview.buying_power_after, currency)}
       </Fact>
     </dl>
   );

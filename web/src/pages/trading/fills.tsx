@@ -11,8 +11,6 @@ import { type Column, Table } from "../../ui/table";
 import { More, nothing, usePages } from "../paging";
 import { everyPage, fillsCsv } from "./export";
 import { Pnl } from "./pnl";
-import { Reckoned } from "./reckoned";
-import { realisedBy } from "./reckoning";
 import { SideAndSymbol } from "./words";
 
 /** Every execution of the account, newest first; what the broker corrected or took back is marked. */
@@ -86,23 +84,13 @@ function fillColumns(currency: string, undone: ReadonlyMap<string, Fill["kind"]>
     },
     { id: "quantity", header: "Quantity", numeric: true, cell: (f) => quantity(f.quantity) },
     { id: "price", header: "Price", numeric: true, cell: (f) => price(f.price) },
-    {
-      id: "fee",
-      header: "Fee",
-      numeric: true,
-      wide: true,
-      cell: (f) => <Reckoned of="fill_fee">{money(f.fee, currency)}</Reckoned>,
-    },
+    { id: "fee", header: "Fee", numeric: true, wide: true, cell: (f) => money(f.fee, currency) },
     {
       id: "realised",
       header: "Realised",
       numeric: true,
       wide: true,
-      cell: (f) => (
-        <Reckoned of={realisedBy(f)} currency={currency}>
-          <Pnl amount={f.realised_pnl} currency={currency} />
-        </Reckoned>
-      ),
+      cell: (f) => <Pnl amount={f.realised_pnl} currency={currency} />,
     },
     {
       id: "execution",

@@ -9,8 +9,7 @@ import { Fact } from "../../ui/surface";
 import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { Pnl } from "./pnl";
-import { FromFills, Reckoned } from "./reckoned";
-import { averagePriceOf, costOf, unrealisedOf } from "./reckoning";
+import { Reckoned } from "./reckoned";
 
 interface LotsProps {
   account: AccountSummary;
@@ -53,27 +52,13 @@ export function Lots({ account, position, returnTo, onClose }: LotsProps) {
       description="What is held, by when it was bought; oldest first."
     >
       <dl className="mb-3 grid gap-x-8 sm:grid-cols-2">
-        <Fact name="Held">
-          <FromFills
-            of="held"
-            whose={{ account_id: account.id, symbol: position.symbol }}
-            amount={position.quantity}
-          >
-            {quantity(position.quantity)}
-          </FromFills>
-        </Fact>
-        <Fact name="Paid for it">
-          <Reckoned of={costOf(position)} currency={currency}>
-            {money(position.cost_basis, currency)}
-          </Reckoned>
-        </Fact>
+        <Fact name="Held">{quantity(position.quantity)}</Fact>
+        <Fact name="Paid for it">{money(position.cost_basis, currency)}</Fact>
         <Fact name="Average price">
-          <Reckoned of={averagePriceOf(position)} currency={currency}>
-            {averagePrice(position.average_price)}
-          </Reckoned>
+          <Reckoned of="average_price">{averagePrice(position.average_price)}</Reckoned>
         </Fact>
         <Fact name="Unrealised">
-          <Reckoned of={unrealisedOf(position)} currency={currency}>
+          <Reckoned of="unrealised">
             <Pnl amount={position.unrealised_pnl} currency={currency} />
           </Reckoned>
         </Fact>

@@ -1,5 +1,6 @@
 import { useMemo, useState } from "react";
 import type { AccountSummary, Problem } from "../../api/types";
+import { quantity } from "../../format/quantity";
 import { clock } from "../../format/time";
 import { orders } from "../../live/desk";
 import { isOpen, type Placed, withLegs } from "../../live/orders";
@@ -8,7 +9,7 @@ import { type Column, Table } from "../../ui/table";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
 import { AmendButton, CancelAll, CancelButton } from "./order-acts";
-import { Filled, OrderCell, PriceCell } from "./order-cells";
+import { OrderCell, PriceCell } from "./order-cells";
 import { StatusTag } from "./words";
 
 /** The orders that can still fill, live, legs below their parents, each with a way to change and to cancel it. */
@@ -70,7 +71,7 @@ function openColumns(
       id: "filled",
       header: "Filled / quantity",
       numeric: true,
-      cell: ({ order }) => <Filled of={order} />,
+      cell: ({ order }) => `${quantity(order.filled_quantity)} / ${quantity(order.quantity)}`,
     },
     { id: "price", header: "Price", numeric: true, cell: ({ order }) => <PriceCell of={order} /> },
     {

@@ -4,7 +4,8 @@ import { answer, api, idempotencyKey, problemOf } from "../../api/client";
 import type { AccountSummary, Order, Problem } from "../../api/types";
 import { isOpen } from "../../live/orders";
 import { Button } from "../../ui/controls";
-import { Decision } from "../decision";
+import { Dialog } from "../../ui/dialog";
+import { Refusal } from "../refusal";
 import { Amend } from "./amend";
 import { lack, useVenue } from "./venue";
 import { orderLine } from "./words";
@@ -76,9 +77,22 @@ interface CancelAllProps {
 
 /** Cancels every open order of the account, after a second look. */
 export function CancelAll({ account, open }: CancelAllProps) {
+  const client = useQueryClient();
   const [asking, setAsking] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const count = open.filter(isOpen).length;
+  const cancel = useMutation({
+    mutationFn: () =>
+      answer(
+        api.POST("/api/v1/accounts/{id}/orders/cancel-all", {
+          params: { path: { id: account.id }, header: { "Idempotency-Key": idempotencyKey() } },
+        }),
+      ),
+    onSuccess: () => {
+      setAsking(false);
+      void client.invalidateQueries({ queryKey: ["orders"] });
+    },
+  });
   return (
     <>
       <Button
@@ -91,25 +105,32 @@ export function CancelAll({ account, open }: CancelAllProps) {
         Cancel all
       </Button>
       {asking && (
-        <Decision
+        <Dialog
+          open
+          onClose={() => setAsking(false)}
+          returnTo={() => button.current}
           title={`Cancel ${count === 1 ? "the open order" : `all ${count} open orders`} of ${account.name}?`}
           description="What is filled until the broker answers stays filled."
-          act={(key) =>
-            answer(
-              api.POST("/api/v1/accounts/{id}/orders/cancel-all", {
-                params: { path: { id: account.id }, header: { "Idempotency-Key": key } },
-              }),
-            )
+          footer={
+            <>
+              <Button className="flex-1" onClick={() => setAsking(false)}>
+                Keep them
+              </Button>
+              <Button
+                look="danger"
+                className="flex-1"
+                disabled={cancel.isPending}
+                onClick={() => cancel.mutate()}
+              >
+                {cancel.isPending ? "Cancelling…" : "Cancel all orders"}
+              </Button>
+            </>
           }
-          button="Cancel all orders"
-          busy="Cancelling…"
-          look="danger"
-          back="Keep them"
-          refused="The orders were not cancelled"
-          changes={["orders"]}
-          returnTo={() => button.current}
-          onClose={() => setAsking(false)}
-        />
+        >
+          {cancel.error && (
+            <Refusal problem={problemOf(cancel.error)} title="The orders were not cancelled" />
+          )}
+        </Dialog>
       )}
     </>
   );

@@ -1,9 +1,6 @@
 import type { Order } from "../../api/types";
-import { averagePrice, money, UNKNOWN } from "../../format/money";
-import { quantity } from "../../format/quantity";
 import type { Placed } from "../../live/orders";
 import { Tag } from "../../ui/surface";
-import { FromFills } from "./reckoned";
 import { LEGS, priceWords, SideAndSymbol, untilWords } from "./words";
 
 /** Side and symbol of an order, a leg set in below its parent, with what sets it apart. */
@@ -41,37 +38,6 @@ export function PriceCell({ of }: { of: Order }) {
         ))}
       <span className="text-2xs text-muted">{untilWords(of.time_in_force)}</span>
     </span>
-  );
-}
-
-/** How much of an order is filled, and of how much. */
-export function Filled({ of }: { of: Order }) {
-  return (
-    <>
-      <FromFills of="filled" whose={{ order_id: of.id }} amount={of.filled_quantity}>
-        {quantity(of.filled_quantity)}
-      </FromFills>{" "}
-      / {quantity(of.quantity)}
-    </>
-  );
-}
-
-/** What its fills cost or brought by the unit. */
-export function AverageFill({ of: { id, average_fill_price } }: { of: Order }) {
-  if (average_fill_price === null) return UNKNOWN;
-  return (
-    <FromFills of="average_price" whose={{ order_id: id }} amount={average_fill_price}>
-      {averagePrice(average_fill_price)}
-    </FromFills>
-  );
-}
-
-/** What the broker took for its fills. */
-export function Fees({ of: { id, fees } }: { of: Order }) {
-  return (
-    <FromFills of="fees" whose={{ order_id: id }} amount={fees}>
-      {money(fees)}
-    </FromFills>
   );
 }
 

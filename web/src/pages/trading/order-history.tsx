@@ -2,13 +2,15 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useMemo, useRef } from "react";
 import { answer, api } from "../../api/client";
 import type { AccountSummary, Order } from "../../api/types";
+import { averagePrice, money } from "../../format/money";
+import { quantity } from "../../format/quantity";
 import { type Placed, withLegs } from "../../live/orders";
 import { DateTime } from "../../ui/date-time";
 import { Download } from "../../ui/download";
 import { type Column, Table } from "../../ui/table";
 import { More, nothing, usePages } from "../paging";
 import { everyPage, ordersCsv } from "./export";
-import { AverageFill, Fees, Filled, OrderCell } from "./order-cells";
+import { OrderCell } from "./order-cells";
 import { OrderTrail } from "./order-trail";
 import { orderLine, priceWords, StatusTag, TYPES } from "./words";
 
@@ -92,7 +94,7 @@ function historyColumns(open: (id: string, from: HTMLElement) => void): Column<P
       id: "filled",
       header: "Filled / quantity",
       numeric: true,
-      cell: ({ order }) => <Filled of={order} />,
+      cell: ({ order }) => `${quantity(order.filled_quantity)} / ${quantity(order.quantity)}`,
     },
     {
       id: "price",
@@ -106,14 +108,14 @@ function historyColumns(open: (id: string, from: HTMLElement) => void): Column<P
       header: "Average fill",
       numeric: true,
       wide: true,
-      cell: ({ order }) => <AverageFill of={order} />,
+      cell: ({ order }) => averagePrice(order.average_fill_price),
     },
     {
       id: "fees",
       header: "Fees",
       numeric: true,
       wide: true,
-      cell: ({ order }) => <Fees of={order} />,
+      cell: ({ order }) => money(order.fees),
     },
     {
       id: "by",

@@ -2,7 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { answer, api } from "../../api/client";
 import type { Order, OrderEvent, Problem } from "../../api/types";
-import { money, price } from "../../format/money";
+import { averagePrice, money, price } from "../../format/money";
+import { quantity } from "../../format/quantity";
 import { sentence } from "../../format/sentence";
 import { clock } from "../../format/time";
 import { isOpen } from "../../live/orders";
@@ -13,7 +14,6 @@ import { Refusal, ruleTitle } from "../refusal";
 import { useAccount, useMay } from "../session";
 import { useBookName } from "./books-query";
 import { AmendButton, CancelButton } from "./order-acts";
-import { AverageFill, Fees, Filled } from "./order-cells";
 import { LEGS, orderLine, statusWord, TYPES } from "./words";
 
 interface OrderTrailProps {
@@ -120,15 +120,11 @@ function Facts({ order, onOpen }: { order: Order; onOpen(id: string): void }) {
         {order.leg && `, ${LEGS[order.leg].toLowerCase()}`}
       </Fact>
       <Fact name="Filled">
-        <Filled of={order} />
+        {quantity(order.filled_quantity)} of {quantity(order.quantity)}
       </Fact>
       {shown("Asked for", order.notional && money(order.notional))}
-      <Fact name="Average fill">
-        <AverageFill of={order} />
-      </Fact>
-      <Fact name="Fees">
-        <Fees of={order} />
-      </Fact>
+      <Fact name="Average fill">{averagePrice(order.average_fill_price)}</Fact>
+      <Fact name="Fees">{money(order.fees)}</Fact>
       {shown("Stop price now", order.stop_price && price(order.stop_price))}
       {shown("Take-profit", take_profit && price(take_profit.limit_price))}
       {shown(

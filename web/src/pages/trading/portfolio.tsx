@@ -3,6 +3,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useCallback, useMemo, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { AccountSummary, EquityPoint, Portfolio as Figures, Span } from "../../api/types";
+import { minus } from "../../format/decimal";
 import { money } from "../../format/money";
 import { percent } from "../../format/quantity";
 import { dateTime, epochSeconds } from "../../format/time";
@@ -14,17 +15,7 @@ import { useAccount } from "../session";
 import { Pnl } from "./pnl";
 import { Positions } from "./positions";
 import { ByBook, ByDay, BySymbol } from "./profits";
-import { Reckoned, written } from "./reckoned";
-import {
-  earnedOver,
-  ofPortfolio,
-  profitSince,
-  type Reckoning,
-  result,
-  shareOf,
-  valueAt,
-  worth,
-} from "./reckoning";
+import { Reckoned } from "./reckoned";
 
 const ValueCanvas = lazy(() => import("./value-canvas"));
 
@@ -70,11 +61,7 @@ function OfAccount({ account }: { account: AccountSummary }) {
           onChange={(next) => navigate({ search: (old) => ({ ...old, by: next as typeof by }) })}
           tabs={[
             { value: "positions", text: "Positions", content: <Positions account={account} /> },
-            {
-              value: "symbol",
-              text: "By symbol",
-              content: <BySymbol figures={data} account={account} />,
-            },
+            { value: "symbol", text: "By symbol", content: <BySymbol {...figures} /> },
             { value: "book", text: "By book", content: <ByBook {...figures} /> },
             { value: "day", text: "By day", content: <ByDay {...figures} /> },
           ]}
@@ -90,12 +77,17 @@ interface FiguresProps {
 }
 
 function Headline({ figures, currency }: FiguresProps) {
-  const made = ofPortfolio(figures);
-  const figure = (name: string, of: Reckoning | string, value: ReactNode) => (
+  const held = minus(figures.value, figures.cash);
+  const figure = (
+    of: string,
+    name: string,
+    value: ReactNode,
+    values?: readonly (readonly [string, ReactNode])[],
+  ) => (
     <div className="bg-panel px-3 py-2">
       <dt className="text-xs text-muted">{name}</dt>
       <dd className="text-[0.9375rem] leading-6 font-semibold">
-        <Reckoned of={of} currency={currency}>
+        <Reckoned of={of} values={values}>
           {value}
         </Reckoned>
       </dd>
@@ -103,16 +95,18 @@ function Headline({ figures, currency }: FiguresProps) {
   );
   return (
     <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-lg border border-line bg-line sm:grid-cols-3 lg:grid-cols-6">
-      {figure("Value", made.value, money(figures.value, currency))}
-      {figure("Cash", made.cash, money(figures.cash, currency))}
-      {figure("Paid in", "deposits", money(figures.deposits, currency))}
-      {figure("Realised", made.realised, <Pnl amount={figures.realised} currency={currency} />)}
-      {figure(
-        "Unrealised",
-        made.unrealised,
-        <Pnl amount={figures.unrealised} currency={currency} />,
-      )}
-      {figure("Fees", made.fees, money(figures.fees, currency))}
+      {figure("value", "Value", money(figures.value, currency), [
+        ["Cash", money(figures.cash, currency)],
+        ["Holdings", money(held, currency)],
+        ["Value", money(figures.value, currency)],
+      ])}
+      {figure("cash", "Cash", money(figures.cash, currency))}
+      {figure("deposits", "Paid in", money(figures.deposits, currency))}
+      {figure("realised", "Realised", <Pnl amount={figures.realised} currency={currency} />, [
+        ["Fees in it", money(figures.fees, currency)],
+      ])}
+      {figure("unrealised", "Unrealised", <Pnl amount={figures.unrealised} currency={currency} />)}
+      {figure("fees", "Fees", money(figures.fees, currency))}
     </dl>
   );
 }
@@ -163,20 +157,20 @@ function History({ account }: { account: AccountSummary }) {
             <span className="text-muted">{dateTime(point.at)}</span>
             <span>
               <span className="mr-1 inline-block h-0.5 w-4 bg-accent align-middle" />
-              <span className="text-muted">Value</span>{" "}
-              <Reckoned of={valueAt(point)} currency={account.currency}>
-                {money(point.equity, account.currency)}
-              </Reckoned>
+              <span className="text-muted">Value</span> {money(point.equity, account.currency)}
             </span>
             <span>
               <span className="mr-1 inline-block w-4 border-t-2 border-dashed border-warn align-middle" />
               <span className="text-muted">Profit since the first point</span>{" "}
               <Reckoned
-                of={profitSince(point, first)}
-                currency={account.currency}
-                values={[["The first point", dateTime(first.at)]]}
+                of="profit"
+                values={[
+                  ["Value", money(point.equity, account.currency)],
+                  [`Value at ${dateTime(first.at)}`, money(first.equity, account.currency)],
+                  ["Paid in since", money(minus(point.flows, first.flows), account.currency)],
+                ]}
               >
-                <Pnl amount={earned(point, first)} currency={account.currency} />
+                <Pnl amount={profitOf(point, first)} currency={account.currency} />
               </Reckoned>
             </span>
           </>
@@ -204,13 +198,13 @@ function History({ account }: { account: AccountSummary }) {
   );
 }
 
-/** What was earned since the first point that is shown. */
-function earned(point: EquityPoint, first: EquityPoint): string {
-  return result(profitSince(point, first)) ?? "0";
+/** What was earned since the first point that is shown; money that came or went is no profit. */
+function profitOf(point: EquityPoint, first: EquityPoint): string {
+  return minus(minus(point.equity, first.equity), minus(point.flows, first.flows));
 }
 
 function drawn(point: EquityPoint, first: EquityPoint) {
-  return { at: point.at, value: Number(point.equity), profit: Number(earned(point, first)) };
+  return { at: point.at, value: Number(point.equity), profit: Number(profitOf(point, first)) };
 }
 
 const PERIODS: Record<Figures["periods"][number]["period"], string> = {
@@ -222,13 +216,9 @@ const PERIODS: Record<Figures["periods"][number]["period"], string> = {
 };
 
 function Returns({ figures, currency }: FiguresProps) {
-  const cell = (of: Reckoning | string, since: string | null, value: ReactNode) => (
+  const cell = (of: string, since: string | null, value: ReactNode) => (
     <td className="border-b border-line/60 px-2 py-1.5 text-right">
-      <Reckoned
-        of={of}
-        currency={currency}
-        values={since ? [["Since", dateTime(since)]] : undefined}
-      >
+      <Reckoned of={of} values={since ? [["Since", dateTime(since)]] : undefined}>
         {value}
       </Reckoned>
     </td>
@@ -262,11 +252,7 @@ function Returns({ figures, currency }: FiguresProps) {
                 <th scope="row" className="border-b border-line/60 py-1.5 text-left font-normal">
                   {PERIODS[one.period]}
                 </th>
-                {cell(
-                  earnedOver(one.profit, figures.value),
-                  one.since,
-                  <Pnl amount={one.profit} currency={currency} />,
-                )}
+                {cell("profit", one.since, <Pnl amount={one.profit} currency={currency} />)}
                 {cell("time_weighted", one.since, percent(one.time_weighted?.fraction ?? null))}
                 {cell("money_weighted", one.since, percent(one.money_weighted?.fraction ?? null))}
                 <td className="border-b border-line/60 px-2 py-1.5 text-right max-sm:hidden">
@@ -289,25 +275,23 @@ function Returns({ figures, currency }: FiguresProps) {
 /** What the value consists of, largest first, as bars with their shares. */
 function Allocation({ figures, currency }: FiguresProps) {
   const parts = [...figures.allocation].sort((a, b) => (b.fraction ?? 0) - (a.fraction ?? 0));
-  const madeOf = (symbol: string | null) => {
-    const held = figures.by_symbol.find((one) => one.symbol === symbol);
-    return held ? worth(held) : ofPortfolio(figures).cash;
-  };
   return (
     <Panel title="Allocation">
       <ul className="flex flex-col gap-2.5 p-3">
         {parts.map((part) => (
           <li key={part.symbol ?? ""}>
-            <p className="mb-1 flex items-baseline justify-between gap-3">
+            <p className="mb-1 flex justify-between gap-3">
               <span className="font-medium">{part.symbol ?? "Cash"}</span>
               <span>
-                <span className="mr-3 text-muted">
-                  <Reckoned of={madeOf(part.symbol)} currency={currency}>
-                    {money(part.value, currency)}
-                  </Reckoned>
-                </span>
-                <Reckoned of={shareOf(part.value, figures.value)} currency={currency}>
-                  {written(result(shareOf(part.value, figures.value)), "share")}
+                <span className="mr-3 text-muted">{money(part.value, currency)}</span>
+                <Reckoned
+                  of="allocation"
+                  values={[
+                    ["Part", money(part.value, currency)],
+                    ["Value", money(figures.value, currency)],
+                  ]}
+                >
+                  {share(part.fraction)}
                 </Reckoned>
               </span>
             </p>
@@ -322,4 +306,9 @@ function Allocation({ figures, currency }: FiguresProps) {
       </ul>
     </Panel>
   );
+}
+
+/** A share without a plus: it is no change. */
+function share(fraction: number | null): string {
+  return percent(fraction).replace(/^\+/, "");
 }

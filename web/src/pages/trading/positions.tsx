@@ -14,8 +14,7 @@ import { positionsCsv } from "./export";
 import { Liquidate } from "./liquidate";
 import { Lots } from "./lots";
 import { Pnl } from "./pnl";
-import { FromFills, Reckoned } from "./reckoned";
-import { averagePriceOf, marketValue, unrealisedOf } from "./reckoning";
+import { Reckoned } from "./reckoned";
 
 /** What is open beside the table: one position's closing, or its lots. */
 type Open = { of: "close" | "lots"; symbol: string; from: HTMLElement } | null;
@@ -78,11 +77,6 @@ export function Positions({ account }: { account: AccountSummary }) {
   );
 }
 
-/** Whose fills made a position. */
-function whose({ account_id, symbol }: Position) {
-  return { account_id, symbol };
-}
-
 function positionColumns(
   currency: string,
   may: boolean,
@@ -110,9 +104,7 @@ function positionColumns(
       numeric: true,
       cell: (p) => (
         <>
-          <FromFills of="held" whose={whose(p)} amount={p.quantity}>
-            {quantity(p.quantity)}
-          </FromFills>
+          {quantity(p.quantity)}
           {sign(p.quantity) < 0 && <span className="block text-2xs text-muted">short</span>}
         </>
       ),
@@ -122,18 +114,14 @@ function positionColumns(
       id: "average",
       header: "Average price",
       numeric: true,
-      cell: (p) => (
-        <Reckoned of={averagePriceOf(p)} currency={currency}>
-          {averagePrice(p.average_price)}
-        </Reckoned>
-      ),
+      cell: (p) => <Reckoned of="average_price">{averagePrice(p.average_price)}</Reckoned>,
       wide: true,
     },
     {
       id: "market",
       header: "Market price",
       numeric: true,
-      cell: (p) => <Reckoned of="market_price">{price(p.market_price)}</Reckoned>,
+      cell: (p) => price(p.market_price),
       wide: true,
     },
     {
@@ -141,11 +129,7 @@ function positionColumns(
       header: "Value",
       numeric: true,
       wide: true,
-      cell: (p) => (
-        <Reckoned of={marketValue(p)} currency={currency}>
-          {money(p.market_value, currency)}
-        </Reckoned>
-      ),
+      cell: (p) => money(p.market_value, currency),
       sort: (p) => Number(p.market_value ?? 0),
     },
     {
@@ -153,7 +137,13 @@ function positionColumns(
       header: "Unrealised",
       numeric: true,
       cell: (p) => (
-        <Reckoned of={unrealisedOf(p)} currency={currency}>
+        <Reckoned
+          of="unrealised"
+          values={[
+            ["Value", money(p.market_value, currency)],
+            ["Cost", money(p.cost_basis, currency)],
+          ]}
+        >
           <Pnl amount={p.unrealised_pnl} currency={currency} />
         </Reckoned>
       ),
@@ -165,9 +155,9 @@ function positionColumns(
       numeric: true,
       wide: true,
       cell: (p) => (
-        <FromFills of="realised" whose={whose(p)} amount={p.realised_pnl} currency={currency}>
+        <Reckoned of="realised">
           <Pnl amount={p.realised_pnl} currency={currency} />
-        </FromFills>
+        </Reckoned>
       ),
       sort: (p) => Number(p.realised_pnl),
     },

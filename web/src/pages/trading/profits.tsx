@@ -1,12 +1,11 @@
 import { useMemo } from "react";
-import type { AccountSummary, Portfolio } from "../../api/types";
+import type { Portfolio } from "../../api/types";
 import { plus } from "../../format/decimal";
 import { money } from "../../format/money";
 import { quantity } from "../../format/quantity";
 import { type Column, Table } from "../../ui/table";
 import { Pnl } from "./pnl";
-import { FromFills, Reckoned } from "./reckoned";
-import { gained, profitOf, type Reckoning, worth } from "./reckoning";
+import { Reckoned } from "./reckoned";
 
 interface ProfitsProps {
   figures: Portfolio | undefined;
@@ -17,7 +16,7 @@ type Row<List extends "by_symbol" | "by_book" | "by_day"> = Portfolio[List][numb
 
 /** A column of money that opens its formula. */
 function profit<R>(
-  of: (row: R) => Reckoning | string,
+  of: string,
   id: string,
   header: string,
   currency: string,
@@ -30,7 +29,7 @@ function profit<R>(
     numeric: true,
     sort: (row) => Number(amount(row)),
     cell: (row) => (
-      <Reckoned of={of(row)} currency={currency}>
+      <Reckoned of={of}>
         <Pnl amount={amount(row)} currency={currency} />
       </Reckoned>
     ),
@@ -39,14 +38,7 @@ function profit<R>(
 }
 
 /** The profit of each symbol. */
-export function BySymbol({
-  figures,
-  account,
-}: {
-  figures: Portfolio | undefined;
-  account: AccountSummary;
-}) {
-  const { id, currency } = account;
+export function BySymbol({ figures, currency }: ProfitsProps) {
   const columns = useMemo((): Column<Row<"by_symbol">>[] => {
     const wide = { wide: true };
     return [
@@ -55,51 +47,15 @@ export function BySymbol({
         id: "held",
         header: "Held",
         numeric: true,
-        cell: (row) => (
-          <FromFills of="held" whose={{ account_id: id, symbol: row.symbol }} amount={row.quantity}>
-            {quantity(row.quantity)}
-          </FromFills>
-        ),
+        cell: (row) => quantity(row.quantity),
         wide: true,
       },
-      {
-        id: "value",
-        header: "Value",
-        numeric: true,
-        sort: (row) => Number(row.value),
-        cell: (row) => (
-          <Reckoned of={worth(row)} currency={currency}>
-            {money(row.value, currency)}
-          </Reckoned>
-        ),
-      },
-      {
-        id: "realised",
-        header: "Realised",
-        numeric: true,
-        sort: (row) => Number(row.realised),
-        cell: (row) => (
-          <FromFills
-            of="realised"
-            whose={{ account_id: id, symbol: row.symbol }}
-            amount={row.realised}
-            currency={currency}
-          >
-            <Pnl amount={row.realised} currency={currency} />
-          </FromFills>
-        ),
-        ...wide,
-      },
-      profit(gained, "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),
-      profit(
-        (r) => profitOf("by_symbol", r),
-        "all",
-        "Profit",
-        currency,
-        (r) => plus(r.realised, r.unrealised),
-      ),
+      { id: "value", header: "Value", numeric: true, cell: (row) => money(row.value, currency) },
+      profit("realised", "realised", "Realised", currency, (row) => row.realised, wide),
+      profit("unrealised", "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),
+      profit("by_symbol", "all", "Profit", currency, (r) => plus(r.realised, r.unrealised)),
     ];
-  }, [id, currency]);
+  }, [currency]);
   return (
     <Table
       label="Profit by symbol"
@@ -122,43 +78,11 @@ export function ByBook({ figures, currency }: ProfitsProps) {
         cell: (row) => <b>{row.book.name}</b>,
         sort: (r) => r.book.name,
       },
-      {
-        id: "value",
-        header: "Value",
-        numeric: true,
-        sort: (row) => Number(row.value),
-        cell: (row) => <Reckoned of="value">{money(row.value, currency)}</Reckoned>,
-      },
-      profit(
-        () => "realised",
-        "realised",
-        "Realised",
-        currency,
-        (row) => row.realised,
-        wide,
-      ),
-      profit(
-        () => "unrealised",
-        "unrealised",
-        "Unrealised",
-        currency,
-        (row) => row.unrealised,
-        wide,
-      ),
-      {
-        id: "fees",
-        header: "Fees",
-        numeric: true,
-        cell: (row) => <Reckoned of="fees">{money(row.fees, currency)}</Reckoned>,
-        ...wide,
-      },
-      profit(
-        (r) => profitOf("by_book", r),
-        "all",
-        "Profit",
-        currency,
-        (r) => plus(r.realised, r.unrealised),
-      ),
+      { id: "value", header: "Value", numeric: true, cell: (row) => money(row.value, currency) },
+      profit("realised", "realised", "Realised", currency, (row) => row.realised, wide),
+      profit("unrealised", "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),
+      { id: "fees", header: "Fees", numeric: true, cell: (r) => money(r.fees, currency), ...wide },
+      profit("by_book", "all", "Profit", currency, (r) => plus(r.realised, r.unrealised)),
     ];
   }, [currency]);
   return (
@@ -183,36 +107,10 @@ export function ByDay({ figures, currency }: ProfitsProps) {
         cell: (row) => row.day.slice(0, 10),
         sort: (row) => row.day,
       },
-      profit(
-        (r) => profitOf("by_day", r),
-        "profit",
-        "Profit",
-        currency,
-        (row) => row.profit,
-      ),
-      profit(
-        () => "realised",
-        "realised",
-        "Realised",
-        currency,
-        (row) => row.realised,
-        wide,
-      ),
-      profit(
-        () => "unrealised",
-        "unrealised",
-        "Unrealised",
-        currency,
-        (row) => row.unrealised,
-        wide,
-      ),
-      profit(
-        () => "deposits",
-        "flows",
-        "Paid in",
-        currency,
-        (row) => row.flows,
-      ),
+      profit("by_day", "profit", "Profit", currency, (row) => row.profit),
+      profit("realised", "realised", "Realised", currency, (row) => row.realised, wide),
+      profit("unrealised", "unrealised", "Unrealised", currency, (row) => row.unrealised, wide),
+      profit("deposits", "flows", "Paid in", currency, (row) => row.flows),
     ];
   }, [currency]);
   return (

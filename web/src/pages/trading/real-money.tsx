@@ -1,13 +1,14 @@
-import { useRef, useState } from "react";
-import { answer, api } from "../../api/client";
+import { useMutation } from "@tanstack/react-query";
+import { type FormEvent, useId, useRef, useState } from "react";
+import { answer, api, problemOf } from "../../api/client";
 import type { AccountSummary } from "../../api/types";
 import { account as accountResource } from "../../live/desk";
 import { useResource } from "../../live/resource";
+import { isStepUpNeeded, withStepUp } from "../../live/step-up";
 import { Button, Field } from "../../ui/controls";
 import { DateTime } from "../../ui/date-time";
+import { Dialog } from "../../ui/dialog";
 import { Notice, Panel } from "../../ui/surface";
-import { useAct } from "../act";
-import { Decision } from "../decision";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
 
@@ -36,9 +37,10 @@ export function RealMoney({ account }: { account: AccountSummary }) {
 
 function On({ account, since }: { account: AccountSummary; since: string }) {
   const may = [useMay("accounts.live"), useMay("kill.engage")].includes(true);
-  const off = useAct(() =>
-    answer(api.DELETE("/api/v1/accounts/{id}/live", { params: { path: { id: account.id } } })),
-  );
+  const off = useMutation({
+    mutationFn: () =>
+      answer(api.DELETE("/api/v1/accounts/{id}/live", { params: { path: { id: account.id } } })),
+  });
   return (
     <>
       <Notice tone="bad" title="Real money moves on this account">
@@ -47,7 +49,7 @@ function On({ account, since }: { account: AccountSummary; since: string }) {
       </Notice>
       {may && account.access !== "view" && (
         <>
-          <Button look="danger" disabled={off.pending} onClick={() => off.send()}>
+          <Button look="danger" disabled={off.isPending} onClick={() => off.mutate()}>
             Switch real money off
           </Button>
           <p className="text-xs text-muted">
@@ -56,7 +58,7 @@ function On({ account, since }: { account: AccountSummary; since: string }) {
           </p>
         </>
       )}
-      {off.problem && <Refusal problem={off.problem} title="It was not switched off" />}
+      {off.error && <Refusal problem={problemOf(off.error)} title="It was not switched off" />}
     </>
   );
 }
@@ -95,38 +97,63 @@ interface SwitchOnProps {
 
 /** Asks for the account's name, so that nobody switches on the wrong one, and for the second factor. */
 export function SwitchOn({ account, returnTo, onClose }: SwitchOnProps) {
+  const form = useId();
   const [name, setName] = useState("");
-  return (
-    <Decision
-      title={`Real money on ${account.name}?`}
-      description="From then on orders on this account cost and earn real money."
-      act={() =>
+  const on = useMutation({
+    mutationFn: () =>
+      withStepUp(() =>
         answer(
           api.POST("/api/v1/accounts/{id}/live", {
             params: { path: { id: account.id } },
             body: { name: name.trim() },
           }),
-        )
-      }
-      button="Switch real money on"
-      busy="Switching…"
-      look="sell"
-      ready={name.trim() !== ""}
-      refused="It was not switched on"
-      returnTo={returnTo}
+        ),
+      ),
+    onSuccess: onClose,
+  });
+  const problem = on.error && !isStepUpNeeded(on.error) ? problemOf(on.error) : null;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (name.trim() && !on.isPending) on.mutate();
+  };
+  return (
+    <Dialog
+      open
       onClose={onClose}
+      returnTo={returnTo}
+      title={`Real money on ${account.name}?`}
+      description="From then on orders on this account cost and earn real money."
+      footer={
+        <>
+          <Button className="flex-1" onClick={onClose}>
+            Back
+          </Button>
+          <Button
+            type="submit"
+            form={form}
+            look="sell"
+            className="flex-[2]"
+            disabled={!name.trim() || on.isPending}
+          >
+            {on.isPending ? "Switching…" : "Switch real money on"}
+          </Button>
+        </>
+      }
     >
-      {(errorAt) => (
+      <form id={form} onSubmit={submit} noValidate className="flex flex-col gap-3">
         <Field
           data-first-focus
           label="The account's name, to be sure"
           name="name"
           placeholder={account.name}
           value={name}
-          error={errorAt("name")}
+          error={problem?.field === "name" ? problem.detail : null}
           onChange={(event) => setName(event.target.value)}
         />
-      )}
-    </Decision>
+        {problem && problem.field !== "name" && (
+          <Refusal problem={problem} title="It was not switched on" />
+        )}
+      </form>
+    </Dialog>
   );
 }

@@ -1,19 +1,18 @@
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { answer, api, problemOf } from "../../api/client";
 import type { LimitInForce, Scope } from "../../api/types";
+import { group } from "../../format/decimal";
+import { isStepUpNeeded, withStepUp } from "../../live/step-up";
 import { Button, Select } from "../../ui/controls";
 import { DateTime } from "../../ui/date-time";
 import { Plus } from "../../ui/icons";
 import { Meter } from "../../ui/meter";
 import { Empty, Notice, Panel, Tag } from "../../ui/surface";
-import { useAct } from "../act";
 import { Refusal } from "../refusal";
 import { useMay } from "../session";
 import { byScope, limitText, type ScopeLimits } from "./limits";
-import { Reckoned, written } from "./reckoned";
-import { result, unitOf, usageOf } from "./reckoning";
 import { SetLimit } from "./set-limit";
 
 /** What is being set: a new limit, or another value of one. */
@@ -136,37 +135,39 @@ function OneLimit({
   may: boolean;
   onSet(setting: Setting): void;
 }) {
-  const changes = { changes: ["limits"] };
-  const remove = useAct(() => {
-    const query = { scope: limit.scope.scope, kind: limit.kind };
-    return answer(api.DELETE("/api/v1/limits", { params: { query } }));
-  }, changes);
-  const reset = useAct(() => {
-    const body = { scope: limit.scope.scope };
-    return answer(api.POST("/api/v1/limits/drawdown-reset", { body }));
-  }, changes);
-  const refused = remove.problem ?? reset.problem;
-  // On a phone a limit without a bar fits beside its name.
-  const whole = limit.used === null ? "" : "max-md:col-span-2";
+  const client = useQueryClient();
+  const remove = useMutation({
+    mutationFn: () =>
+      withStepUp(() =>
+        answer(
+          api.DELETE("/api/v1/limits", {
+            params: { query: { scope: limit.scope.scope, kind: limit.kind } },
+          }),
+        ),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["limits"] }),
+  });
+  const reset = useMutation({
+    mutationFn: () =>
+      withStepUp(() =>
+        answer(api.POST("/api/v1/limits/drawdown-reset", { body: { scope: limit.scope.scope } })),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["limits"] }),
+  });
+  const error = remove.error ?? reset.error;
+  const refused = error && !isStepUpNeeded(error) ? problemOf(error) : null;
   return (
-    <article className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-6 gap-y-1.5 px-3 py-2.5 md:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)_minmax(0,0.8fr)_auto]">
-      <div className={whole}>
+    <article className="grid items-center gap-x-6 gap-y-1.5 px-3 py-2.5 md:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)_minmax(0,0.8fr)_auto]">
+      <div>
         <h3 className="font-medium">
           {limit.title} {limit.fixed && <Tag>configuration</Tag>}{" "}
           {limit.symbol && <Tag>{limit.symbol}</Tag>}
         </h3>
         <p className="text-xs text-muted">{limit.explanation}</p>
       </div>
-      <div className={whole}>
-        <p className="mb-1 flex items-baseline justify-between gap-3">
-          <span className="text-muted">
-            {limit.used !== null && (
-              <Reckoned of={usageOf(limit)}>
-                {written(limit.used, unitOf(limit.kind))} ·{" "}
-                {written(result(usageOf(limit)), "share")}
-              </Reckoned>
-            )}
-          </span>
+      <div>
+        <p className="mb-1 flex justify-between gap-3">
+          <span className="text-muted">{limit.used === null ? "" : group(limit.used, 0, 2)}</span>
           <span className="font-semibold">{limitText(limit.kind, limit.value)}</span>
         </p>
         {limit.fraction !== null && (
@@ -182,9 +183,14 @@ function OneLimit({
         <br />
         <DateTime at={limit.set_at} />
       </p>
-      <div className="flex justify-end gap-1.5 md:min-w-36">
+      <div className="flex gap-1.5 md:min-w-36 md:justify-end">
         {may && limit.kind === "drawdown" && (limit.fraction ?? 0) >= 1 && (
-          <Button small onClick={() => reset.send()}>
+          <Button
+            small
+            onClick={() => {
+              if (!reset.isPending) reset.mutate();
+            }}
+          >
             Trade again
           </Button>
         )}
@@ -204,18 +210,24 @@ function OneLimit({
           </Button>
         )}
         {may && !limit.fixed && (
-          <Button small look="danger" onClick={() => remove.send()}>
+          <Button
+            small
+            look="danger"
+            onClick={() => {
+              if (!remove.isPending) remove.mutate();
+            }}
+          >
             Remove<span className="sr-only"> {limit.title}</span>
           </Button>
         )}
       </div>
       {refused && (
-        <div className="col-span-2 md:col-span-4">
+        <div className="md:col-span-4">
           <Refusal problem={refused} title="The limit was not changed" />
         </div>
       )}
-      {remove.answer?.done === false && (
-        <div className="col-span-2 md:col-span-4">
+      {remove.data?.done === false && (
+        <div className="md:col-span-4">
           <AwaitsApproval />
         </div>
       )}

@@ -243,11 +243,13 @@ function UnitSwitch<T extends string>({
             disabled={why !== null}
             title={why ?? undefined}
             onClick={() => onChange(one)}
-            className="group min-h-11 sm:min-h-5 disabled:line-through"
+            className={`min-h-11 rounded px-1.5 sm:min-h-5 disabled:line-through ${
+              value === one
+                ? "bg-raised font-medium text-ink ring-1 ring-line-strong/50"
+                : "hover:text-ink"
+            }`}
           >
-            <span className="rounded px-1.5 py-0.5 group-hover:text-ink group-aria-pressed:bg-raised group-aria-pressed:font-medium group-aria-pressed:text-ink group-aria-pressed:ring-1 group-aria-pressed:ring-line-strong/50">
-              {text}
-            </span>
+            {text}
           </button>
         );
       })}

@@ -1,5 +1,6 @@
-import { useRef, useState } from "react";
-import { answer, api } from "../../api/client";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useId, useRef, useState } from "react";
+import { answer, api, problemOf } from "../../api/client";
 import type { UnknownOrder } from "../../api/types";
 import { count } from "../../format/quantity";
 import { sentence } from "../../format/sentence";
@@ -8,9 +9,8 @@ import { unknown } from "../../live/desk";
 import { useResource } from "../../live/resource";
 import { Button, Field } from "../../ui/controls";
 import { DateTime } from "../../ui/date-time";
+import { Dialog } from "../../ui/dialog";
 import { Empty, Fact } from "../../ui/surface";
-import { useAct } from "../act";
-import { Decision } from "../decision";
 import { ModeBadge } from "../frame/mode";
 import { useNow } from "../frame/now";
 import { Refusal } from "../refusal";
@@ -55,14 +55,15 @@ function Unknown({
   const account = accounts.find((one) => one.id === order.account_id);
   const [deciding, setDeciding] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
-  const ask = useAct(() =>
-    answer(
-      api.POST("/api/v1/orders/{id}/resolve", {
-        params: { path: { id: order.id } },
-        body: { choice: "ask_again" },
-      }),
-    ),
-  );
+  const ask = useMutation({
+    mutationFn: () =>
+      answer(
+        api.POST("/api/v1/orders/{id}/resolve", {
+          params: { path: { id: order.id } },
+          body: { choice: "ask_again" },
+        }),
+      ),
+  });
   return (
     <article className="grid gap-x-8 gap-y-2 p-3 md:grid-cols-[minmax(0,1fr)_minmax(0,1fr)_auto] md:items-start">
       <div>
@@ -84,15 +85,15 @@ function Unknown({
       </dl>
       {may && account && account.access !== "view" && (
         <div className="flex gap-2 md:flex-col">
-          <Button small disabled={ask.pending} onClick={() => ask.send()}>
-            {ask.pending ? "Asking…" : "Ask again now"}
+          <Button small disabled={ask.isPending} onClick={() => ask.mutate()}>
+            {ask.isPending ? "Asking…" : "Ask again now"}
           </Button>
           <Button ref={button} small look="danger" onClick={() => setDeciding(true)}>
             It is not there
           </Button>
         </div>
       )}
-      {ask.problem && <Refusal problem={ask.problem} title="The broker was not asked" />}
+      {ask.error && <Refusal problem={problemOf(ask.error)} title="The broker was not asked" />}
       {deciding && (
         <NotThere
           id={order.id}
@@ -124,42 +125,69 @@ interface NotThereProps {
 /** A named person says that the broker does not have the order, and how they know. */
 function NotThere({ id, line, returnTo, onClose }: NotThereProps) {
   const { user } = useSession();
+  const client = useQueryClient();
+  const form = useId();
   const [evidence, setEvidence] = useState("");
+  const decide = useMutation({
+    mutationFn: () =>
+      answer(
+        api.POST("/api/v1/orders/{id}/resolve", {
+          params: { path: { id } },
+          body: { choice: "not_there", evidence: evidence.trim() },
+        }),
+      ),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: ["orders"] });
+      onClose();
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (evidence.trim() && !decide.isPending) decide.mutate();
+  };
   return (
-    <Decision
+    <Dialog
+      open
+      onClose={onClose}
+      returnTo={returnTo}
       title="The broker does not have this order"
       description={line}
-      act={() =>
-        answer(
-          api.POST("/api/v1/orders/{id}/resolve", {
-            params: { path: { id } },
-            body: { choice: "not_there", evidence: evidence.trim() },
-          }),
-        )
+      footer={
+        <>
+          <Button className="flex-1" onClick={onClose}>
+            Back
+          </Button>
+          <Button
+            type="submit"
+            form={form}
+            look="danger"
+            className="flex-[2]"
+            disabled={!evidence.trim() || decide.isPending}
+          >
+            Close it as never arrived
+          </Button>
+        </>
       }
-      button="Close it as never arrived"
-      busy="Closing…"
-      look="danger"
-      ready={evidence.trim() !== ""}
-      refused="The order was not closed"
-      changes={["orders"]}
-      returnTo={returnTo}
-      onClose={onClose}
     >
-      <p>
-        The order ends, and what it reserved is free again. If the broker executes it after all, the
-        desk books that as soon as it hears of it. Your name, {user.display_name}, stands beside the
-        decision in the journal and the audit log.
-      </p>
-      <Field
-        data-first-focus
-        label="How you know"
-        name="evidence"
-        placeholder="The broker's desk said so on the phone, ticket 4711"
-        value={evidence}
-        maxLength={500}
-        onChange={(event) => setEvidence(event.target.value)}
-      />
-    </Decision>
+      <form id={form} onSubmit={submit} noValidate className="flex flex-col gap-3">
+        <p>
+          The order ends, and what it reserved is free again. If the broker executes it after all,
+          the desk books that as soon as it hears of it. Your name, {user.display_name}, stands
+          beside the decision in the journal and the audit log.
+        </p>
+        <Field
+          data-first-focus
+          label="How you know"
+          name="evidence"
+          placeholder="The broker's desk said so on the phone, ticket 4711"
+          value={evidence}
+          maxLength={500}
+          onChange={(event) => setEvidence(event.target.value)}
+        />
+        {decide.error && (
+          <Refusal problem={problemOf(decide.error)} title="The order was not closed" />
+        )}
+      </form>
+    </Dialog>
   );
 }
