@@ -1,14 +1,19 @@
 //! Time is UTC and passed in. Only the edge of the program owns a [`SystemClock`].
 
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::Timestamp;
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
-    /// The present moment, UTC.
+    /// The present moment, UTC. Somebody may set the clock, and then it jumps, backwards too.
     fn now(&self) -> Timestamp;
+
+    /// Time since some moment, which nobody sets: two readings tell how long it was in between.
+    fn steady(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.now().as_microsecond()).unwrap_or(0))
+    }
 }
 
 /// The machine's clock. The one place in the program that reads it.
@@ -20,37 +25,47 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+
+    fn steady(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
+    }
 }
 
 /// A clock that stands still until it is told to move. For tests and replays.
 #[derive(Debug)]
-pub struct ManualClock(Mutex<Timestamp>);
+pub struct ManualClock(Mutex<(Timestamp, Duration)>);
 
 impl ManualClock {
     /// A clock that shows `at`.
     pub fn new(at: Timestamp) -> Self {
-        Self(Mutex::new(at))
+        Self(Mutex::new((at, Duration::ZERO)))
     }
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.lock();
+        let (now, steady) = &mut *self.lock();
         *now += by;
+        *steady += by;
     }
 
-    /// Sets the clock, backwards too.
+    /// Sets the clock, backwards too: no time passes.
     pub fn set(&self, at: Timestamp) {
-        *self.lock() = at;
+        self.lock().0 = at;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Timestamp> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, (Timestamp, Duration)> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.lock()
+        self.lock().0
+    }
+
+    fn steady(&self) -> Duration {
+        self.lock().1
     }
 }
 

@@ -27,6 +27,9 @@ pub const IDLE: Duration = Duration::from_secs(60 * 60);
 pub const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);
 /// A use is noted at most this often: it is a durable write.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
+/// A session from further in the future than this has ended: the clock was set back, and nobody can say how old it is. Less is
+/// what clocks are corrected by, and lengthens a session by no more.
+const SET_BACK: Duration = Duration::from_secs(10 * 60);
 /// Sessions older than this are forgotten at the next sign-in of the same person.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -211,9 +214,32 @@ impl Identity {
 
     async fn live(&self, key: &SessionKey, now: Timestamp) -> Result<Option<StoredSession>, StorageError> {
         let session = store::session(&mut *self.db.read().await?, key).await?;
-        Ok(session.filter(|session| {
+        let Some(session) = session.filter(|session| {
             now < later(session.created_at, ABSOLUTE) && now < later(session.last_used_at, IDLE)
-        }))
+        }) else {
+            return Ok(None);
+        };
+        if later(now, SET_BACK) < session.created_at.max(session.last_used_at) {
+            self.end_for_good(session.id, now).await;
+            return Ok(None);
+        }
+        Ok(Some(session))
+    }
+
+    /// Ends a session of the future, so that it does not come to life again when the clock is right.
+    async fn end_for_good(&self, id: SessionId, now: Timestamp) {
+        let ended = self.db.write(move |tx| {
+            Box::pin(async move {
+                if store::end_session(tx.sql(), id, now).await? {
+                    let entry = AuditEntry::by_system(now, "session.ended").on("session", id);
+                    tx.record(entry.with(json!({ "reason": "the clock was set back" })));
+                }
+                Ok::<_, StorageError>(())
+            })
+        });
+        if let Err(e) = ended.await {
+            tracing::warn!(error = %e, "a session of the future could not be ended for good");
+        }
     }
 
     /// Ends the caller's session. Without one, nothing is done.

@@ -67,9 +67,9 @@ pub(crate) async fn count_code(
     source: &str,
     now: Timestamp,
 ) -> Result<Guess, StorageError> {
-    let sql = "SELECT COUNT(*) AS failures, MIN(at) AS oldest FROM sign_in_failures \
-               WHERE username_key = $1 AND at > $2";
-    let row = query(sql).bind(codes).bind(micros(since(now))).fetch_one(&mut *connection).await?;
+    tidy(connection, now).await?;
+    let sql = "SELECT COUNT(*) AS failures, MIN(at) AS oldest FROM sign_in_failures WHERE username_key = $1";
+    let row = query(sql).bind(codes).fetch_one(&mut *connection).await?;
     let failures: i64 = row.try_get("failures")?;
     if CODES_PER_PERSON <= failures {
         let first = failures == CODES_PER_PERSON;
@@ -78,7 +78,7 @@ pub(crate) async fn count_code(
         }
         return Ok(Guess::Refused { retry_after: wait(row.try_get("oldest")?, now), first });
     }
-    count(connection, codes, source, now).await
+    count_tidied(connection, codes, source, now).await
 }
 
 /// Counts a guess beforehand, or refuses it.
@@ -88,11 +88,30 @@ pub(crate) async fn count(
     source: &str,
     now: Timestamp,
 ) -> Result<Guess, StorageError> {
+    tidy(connection, now).await?;
+    count_tidied(connection, name, source, now).await
+}
+
+/// Forgets what is too old. A failure of the future is of now: the clock was set back since, and it must not count for as long
+/// as that was.
+async fn tidy(connection: &mut Connection, now: Timestamp) -> Result<(), StorageError> {
     query("DELETE FROM sign_in_failures WHERE at <= $1")
         .bind(micros(since(now)))
         .execute(&mut *connection)
         .await?;
+    query("UPDATE sign_in_failures SET at = $1 WHERE at > $1")
+        .bind(micros(now))
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
 
+async fn count_tidied(
+    connection: &mut Connection,
+    name: &str,
+    source: &str,
+    now: Timestamp,
+) -> Result<Guess, StorageError> {
     let sql = "SELECT COUNT(*) AS failures, MIN(at) AS oldest FROM sign_in_failures \
                WHERE username_key = $1 AND address = $2";
     let row = query(sql).bind(name).bind(source).fetch_one(&mut *connection).await?;
@@ -151,11 +170,11 @@ fn since(now: Timestamp) -> Timestamp {
     now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN)
 }
 
-/// Until the oldest failure is forgotten. Never longer than a window, whatever the clock did in between.
+/// Until the oldest failure is forgotten.
 fn wait(oldest: Option<i64>, now: Timestamp) -> Duration {
     let oldest = oldest.map_or(now, from_micros);
     let until = oldest.checked_add(WINDOW).unwrap_or(Timestamp::MAX);
-    Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO).min(WINDOW)
+    Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ async fn body(body: Body, most: usize) -> Result<axum::body::Bytes, Problem> {
             Err(Problem { limit: Some(most.to_string().into()), ..Problem::new(Code::BodyTooLarge) })
         }
         Ok(Ok(bytes)) => {
-            fail::fail_point!("K0");
+            fail::fail_point!("K0", |_| Err(Problem::new(Code::BodyTooSlow)));
             Ok(bytes)
         }
     }

@@ -13,6 +13,7 @@ use axum_server::Handle;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -22,6 +23,8 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// Most connections in all, and from one address.
 const MOST: usize = 2_000;
 const MOST_FROM_ONE: usize = 200;
+/// Open files that are not for clients: those of the journal and its readers, of the venue, the feed and the log.
+const FOR_THE_DESK: usize = 128;
 const LARGEST_HEAD: usize = 64 << 10;
 
 /// Serves `app` until `handle` says stop.
@@ -35,7 +38,8 @@ pub(crate) async fn serve(
     handle: Handle<SocketAddr>,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    let acceptor = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE_PATIENCE).acceptor(Door::default());
+    let door = Door::new(places());
+    let acceptor = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE_PATIENCE).acceptor(door);
     let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
     let http = server.http_builder();
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(LARGEST_HEAD);
@@ -48,20 +52,47 @@ pub(crate) async fn serve(
     server.serve(app.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 
+/// How many connections there may be: not so many that the desk has no open file left for an order's way. Raises what the
+/// system lets it open, if it may.
+fn places() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = u64::try_from(MOST + FOR_THE_DESK).unwrap_or(u64::MAX);
+    let most = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    let mut allowed = limit.current.unwrap_or(u64::MAX);
+    if allowed < most {
+        match setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum }) {
+            Ok(()) => allowed = most,
+            Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        }
+    }
+    let places = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(FOR_THE_DESK).clamp(1, MOST);
+    if places < MOST {
+        tracing::warn!(places, "the limit of open files allows fewer connections than the desk would take");
+    }
+    places
+}
+
 /// Lets in so many, and no more; the others are hung up on before they cost a handshake.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Door(Arc<Mutex<Inside>>);
 
-#[derive(Default)]
 struct Inside {
+    places: usize,
     all: usize,
     from: HashMap<IpAddr, usize>,
 }
 
 impl Door {
+    fn new(places: usize) -> Self {
+        Self(Arc::new(Mutex::new(Inside { places, all: 0, from: HashMap::new() })))
+    }
+
     fn enter(&self, from: IpAddr) -> Option<Seat> {
         let mut inside = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if inside.all >= MOST || inside.from.get(&from).is_some_and(|count| *count >= MOST_FROM_ONE) {
+        // One address never has them all.
+        let most_from_one = MOST_FROM_ONE.min(inside.places.div_ceil(2));
+        let is_crowded = inside.from.get(&from).is_some_and(|count| *count >= most_from_one);
+        if inside.all >= inside.places || is_crowded {
             return None;
         }
         inside.all += 1;
@@ -153,12 +184,19 @@ mod tests {
 
     #[test]
     fn one_address_cannot_take_all_places_and_gives_them_back() {
-        let door = Door::default();
+        let door = Door::new(MOST);
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let mut seats: Vec<_> = (0..MOST_FROM_ONE).filter_map(|_| door.enter(one)).collect();
         assert_eq!(seats.len(), MOST_FROM_ONE);
         assert!(door.enter(one).is_none() && door.enter(other).is_some());
         seats.pop();
         assert!(door.enter(one).is_some());
+    }
+
+    #[test]
+    fn there_are_no_more_places_than_the_system_has_open_files_for() {
+        let door = Door::new(2);
+        let seats = [1, 2].map(|last| door.enter(IpAddr::from([10, 0, 0, last])));
+        assert!(seats.iter().all(Option::is_some) && door.enter(IpAddr::from([10, 0, 0, 3])).is_none());
     }
 }

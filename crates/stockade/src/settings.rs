@@ -28,7 +28,8 @@ const ELSEWHERE: &[&str] = &[
     "test_seed",
     "test_rounds",
     "kills",
-    "kill_at",
+    "sockets",
+    "fail_at",
     "seeds",
     "tell",
 ];

@@ -16,8 +16,9 @@ pub enum StorageError {
     /// The group that the job was in could not be committed.
     #[error("the write was not committed: {0}")]
     NotCommitted(String),
-    /// The disk did not confirm a write. What it holds is not certain any more, so nothing is written until a restart.
-    #[error("the disk failed to confirm an earlier write; nothing is written until the desk is restarted")]
+    /// The disk did not confirm a write, or the desk ended before a server said what became of one. What is there is not
+    /// certain any more, so nothing is written until a restart.
+    #[error("an earlier write was not confirmed; nothing is written until the desk is restarted")]
     Distrusted,
     /// More writes are waiting than are allowed to.
     #[error("too many writes are waiting")]

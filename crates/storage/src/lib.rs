@@ -12,6 +12,7 @@
 
 mod database;
 mod error;
+mod mark;
 mod places;
 mod reserve;
 mod writer;

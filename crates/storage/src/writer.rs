@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::database::connect;
+use crate::mark::{self, Mark};
 use crate::reserve::Reserve;
 use crate::{Engine, StorageError};
 
@@ -54,6 +55,10 @@ const WAITING: usize = 4096;
 const GROUP: usize = 256;
 /// How often a full disk is looked at again while nothing is to be written.
 const LOOK_FOR_SPACE: Duration = Duration::from_secs(1);
+/// A server that does not answer for so long is taken for dead. It gives a statement ten seconds itself.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two questions to a server what became of a COMMIT.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// A job with the place where its result goes.
 trait Job: Send {
@@ -138,7 +143,8 @@ pub(crate) fn spawn(
 ) -> WriterHandle {
     let (queue, jobs) = mpsc::channel(WAITING);
     let tx = Tx { connection, recorded: Vec::new() };
-    let writer = Writer { engine, options, tx, chain, reserve, connected: true, distrusted: false };
+    let mark = Mark::new();
+    let writer = Writer { engine, options, tx, chain, reserve, mark, connected: true, distrusted: false };
     WriterHandle { queue, task: Mutex::new(Some(tokio::spawn(writer.run(jobs)))) }
 }
 
@@ -148,12 +154,16 @@ struct Writer {
     tx: Tx,
     chain: Option<Arc<dyn AuditChain>>,
     reserve: Option<Reserve>,
+    mark: Mark,
     connected: bool,
     distrusted: bool,
 }
 
+/// Jobs that wait; `None` is the last.
+type Jobs = mpsc::Receiver<Option<Box<dyn Job>>>;
+
 impl Writer {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Option<Box<dyn Job>>>) {
+    async fn run(mut self, mut jobs: Jobs) {
         let mut stop = false;
         while !stop {
             let Some(Some(first)) = self.next(&mut jobs).await else { break };
@@ -168,7 +178,7 @@ impl Writer {
                     Err(_) => break,
                 }
             }
-            let outcome = self.commit(&mut group).await;
+            let outcome = self.commit(&mut group, &mut jobs).await;
             if let Err(e) = &outcome {
                 tracing::error!(error = %e, jobs = group.len(), "a commit failed");
             }
@@ -181,14 +191,14 @@ impl Writer {
             }
         }
         jobs.close();
+        if self.engine == Engine::Postgres && self.connected {
+            let _ = self.mark.forget(&mut self.tx.connection).await;
+        }
         let _ = self.tx.connection.close().await;
     }
 
     /// Waits for a job. While the disk is full there may be none, as new orders are refused: so this looks for space.
-    async fn next(
-        &mut self,
-        jobs: &mut mpsc::Receiver<Option<Box<dyn Job>>>,
-    ) -> Option<Option<Box<dyn Job>>> {
+    async fn next(&mut self, jobs: &mut Jobs) -> Option<Option<Box<dyn Job>>> {
         while let Some(reserve) = self.reserve.as_ref().filter(|reserve| reserve.is_short()) {
             match tokio::time::timeout(LOOK_FOR_SPACE, jobs.recv()).await {
                 Ok(job) => return job,
@@ -199,19 +209,22 @@ impl Writer {
     }
 
     /// Runs a group of jobs in one transaction.
-    async fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StorageError> {
+    async fn commit(&mut self, group: &mut [Box<dyn Job>], jobs: &mut Jobs) -> Result<(), StorageError> {
         if self.distrusted {
             return Err(StorageError::Distrusted);
         }
         if !self.connected {
-            self.tx.connection = connect(self.engine, &self.options).await?;
+            self.tx.connection = answered(connect(self.engine, &self.options)).await?;
             self.connected = true;
         }
         if let Some(reserve) = &self.reserve {
             reserve.renew();
         }
         self.tx.recorded.clear();
-        let done = self.try_commit(group).await;
+        let done = match self.engine {
+            Engine::Sqlite => self.try_commit(group).await,
+            Engine::Postgres => self.try_commit_on_server(group, jobs).await,
+        };
         if let Err(e) = &done {
             if is_fsync_failure(e) {
                 self.distrusted = true;
@@ -221,7 +234,7 @@ impl Writer {
                 reserve.release();
             }
             // On an engine that rolled back by itself this fails, and need not succeed.
-            if self.tx.connection.execute("ROLLBACK").await.is_err() && self.engine == Engine::Postgres {
+            if self.connected && answered(self.rollback()).await.is_err() && self.engine == Engine::Postgres {
                 self.connected = false;
             }
         }
@@ -229,7 +242,51 @@ impl Writer {
     }
 
     async fn try_commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StorageError> {
-        self.begin().await?;
+        self.tx.connection.execute("BEGIN IMMEDIATE").await?;
+        if self.perform(group).await? == Done::Something {
+            self.tx.connection.execute("COMMIT").await?;
+        }
+        Ok(())
+    }
+
+    /// The same where the connection may be lost, and the answer to COMMIT with it.
+    async fn try_commit_on_server(
+        &mut self,
+        group: &mut [Box<dyn Job>],
+        jobs: &mut Jobs,
+    ) -> Result<(), StorageError> {
+        let prepared = answered(async {
+            self.tx.connection.execute(mark::BEGIN).await?;
+            let done = self.perform(group).await?;
+            if done == Done::Something {
+                self.mark.leave(&mut self.tx.connection).await?;
+            }
+            Ok(done)
+        });
+        match prepared.await {
+            Ok(Done::Nothing) => return Ok(()),
+            Ok(Done::Something) => {}
+            // It may still hang: what is left of the transaction ends with its connection.
+            Err(error) => {
+                self.connected = false;
+                return Err(error);
+            }
+        }
+        let committed = answered(async { Ok(self.tx.connection.execute("COMMIT").await?) }).await;
+        let Err(error) = committed else { return Ok(()) };
+        self.connected = false;
+        match self.was_committed(jobs).await {
+            Some(true) => Ok(()),
+            Some(false) => Err(error),
+            None => {
+                self.distrusted = true;
+                Err(StorageError::Distrusted)
+            }
+        }
+    }
+
+    /// Runs the jobs of a group in the transaction that was begun, and appends what they recorded.
+    async fn perform(&mut self, group: &mut [Box<dyn Job>]) -> Result<Done, StorageError> {
         let last = group.len() - 1;
         if last > 0 {
             self.tx.connection.execute("SAVEPOINT job").await?;
@@ -244,8 +301,8 @@ impl Writer {
                 }
                 true => {}
                 false if last == 0 => {
-                    self.tx.connection.execute("ROLLBACK").await?;
-                    return Ok(());
+                    self.rollback().await?;
+                    return Ok(Done::Nothing);
                 }
                 false => {
                     self.tx.recorded.truncate(recorded);
@@ -259,54 +316,63 @@ impl Writer {
             })?;
             chain.append(&mut self.tx.connection, &self.tx.recorded).await?;
         }
-        let transaction = self.transaction_id().await?;
-        match self.tx.connection.execute("COMMIT").await {
-            Ok(_) => Ok(()),
-            Err(e) => self.was_committed(transaction, e).await,
-        }
+        Ok(Done::Something)
     }
 
-    /// Begins, and keeps every other process from writing until the end: the audit log has one appender.
-    async fn begin(&mut self) -> Result<(), StorageError> {
-        let begin = match self.engine {
-            Engine::Sqlite => "BEGIN IMMEDIATE",
-            Engine::Postgres => "BEGIN; SELECT pg_advisory_xact_lock(7301893)",
-        };
-        self.tx.connection.execute(begin).await?;
+    async fn rollback(&mut self) -> Result<(), StorageError> {
+        self.tx.connection.execute("ROLLBACK").await?;
         Ok(())
     }
 
-    /// The server's number of this transaction, to ask for its fate if the answer to COMMIT is lost.
-    async fn transaction_id(&mut self) -> Result<Option<i64>, StorageError> {
-        match self.engine {
-            Engine::Sqlite => Ok(None),
-            Engine::Postgres => Ok(Some(
-                sqlx::query_scalar("SELECT txid_current()").fetch_one(&mut self.tx.connection).await?,
-            )),
+    /// Finds out whether a COMMIT took place that was not answered, however long the server is away. What was in it can be
+    /// told nothing meanwhile; what comes in after it is refused. `None`: the desk is ending, and nobody knows.
+    async fn was_committed(&mut self, jobs: &mut Jobs) -> Option<bool> {
+        loop {
+            let asked = answered(async {
+                let mut connection = connect(self.engine, &self.options).await?;
+                let is_there = self.mark.is_there(&mut connection).await?;
+                Ok((connection, is_there))
+            });
+            match asked.await {
+                Ok((connection, is_there)) => {
+                    self.tx.connection = connection;
+                    self.connected = true;
+                    return Some(is_there);
+                }
+                Err(error) => tracing::warn!(%error, "it is not known yet what became of a commit"),
+            }
+            let again = tokio::time::sleep(ASK_AGAIN);
+            tokio::pin!(again);
+            loop {
+                tokio::select! {
+                    () = &mut again => break,
+                    job = jobs.recv() => match job {
+                        Some(Some(job)) => {
+                            job.finish(Err(StorageError::NotCommitted("the database server is away".into())));
+                        }
+                        Some(None) | None => {
+                            jobs.close();
+                            return None;
+                        }
+                    },
+                }
+            }
         }
     }
+}
 
-    /// Finds out whether a COMMIT whose answer was an error or was lost took place.
-    async fn was_committed(
-        &mut self,
-        transaction: Option<i64>,
-        error: sqlx::Error,
-    ) -> Result<(), StorageError> {
-        let (Some(transaction), sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) = (transaction, &error) else {
-            return Err(error.into());
-        };
-        self.connected = false;
-        self.tx.connection = connect(self.engine, &self.options).await?;
-        self.connected = true;
-        let fate: Option<String> = sqlx::query_scalar("SELECT txid_status($1)")
-            .bind(transaction)
-            .fetch_one(&mut self.tx.connection)
-            .await?;
-        match fate.as_deref() {
-            Some("committed") => Ok(()),
-            _ => Err(error.into()),
-        }
-    }
+/// Whether a transaction has anything to commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Something,
+    /// The only job failed, and was undone.
+    Nothing,
+}
+
+/// Waits for a server, which may be gone without a word, for [`PATIENCE`] only.
+async fn answered<T>(question: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    let answer = tokio::time::timeout(PATIENCE, question).await;
+    answer.unwrap_or_else(|_| Err(StorageError::NotCommitted("the database does not answer".into())))
 }
 
 /// SQLITE_FULL: the disk has no space left.

@@ -17,6 +17,7 @@ mod backoff;
 mod books;
 mod breaker;
 mod budget;
+mod clock;
 mod compare;
 mod external;
 mod fold;
@@ -182,7 +183,7 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    /// What is to be folded when an order did not leave the desk; `None` for whatever may be done at any time.
+    /// What is to be folded when a change did not leave the desk; `None` for a question.
     pub(crate) fn not_reached(&self, why: &str) -> Option<Input> {
         let answer = Err(SubmitFailure::NotReached(why.to_owned()));
         match self {
@@ -190,6 +191,10 @@ impl Effect {
             Self::Replace { order, by } => {
                 Some(Input::ReplaceAnswered { order: order.id, by: by.id, answer })
             }
+            Self::Cancel(order) => Some(Input::CancelAnswered {
+                order: order.id,
+                answer: Err(CancelFailure::Unreachable(why.to_owned())),
+            }),
             _ => None,
         }
     }

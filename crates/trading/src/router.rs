@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::{Order, OrderId, Price, Quote, Symbol, Timestamp};
 use futures_util::StreamExt as _;
+use jiff::SignedDuration;
 use rustc_hash::FxHashSet;
 use storage::{StorageError, Tx};
 use tokio::sync::mpsc;
@@ -32,6 +33,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// An order is not sent when more time than this has passed since it was journaled as being sent: the process stood
 /// still, and another desk may have taken the account over meanwhile.
 const STOOD_STILL: Duration = Duration::from_millis(500);
+/// A clock that went wrong by more than this since it was last read was set. Less is what it is corrected by all the time.
+const SET: SignedDuration = SignedDuration::from_secs(1);
 /// Questions for single orders that are under way at the same time during a comparison.
 const ASKING: usize = 8;
 
@@ -61,7 +64,9 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let (answers, answered) = mpsc::channel(BATCH);
-    let router = Router { shared, desk: desk.clone(), answers, committed_at: tokio::time::Instant::now() };
+    let (committed_at, stepped_at) =
+        (tokio::time::Instant::now(), (shared.clock.now(), shared.clock.steady()));
+    let router = Router { shared, desk: desk.clone(), answers, committed_at, stepped_at };
     router.run(inbox, answered, stop).await;
     // The inbox is gone: who has put something into it waits for nobody.
     desk.hang_up();
@@ -73,6 +78,8 @@ struct Router {
     answers: mpsc::Sender<Answer>,
     /// When it last committed something.
     committed_at: tokio::time::Instant,
+    /// When it last made a step, on the clock that may be set and on the one that is not.
+    stepped_at: (Timestamp, Duration),
 }
 
 /// Another desk has taken the account over.
@@ -133,8 +140,8 @@ impl Router {
 
     /// Makes one step: prepares, decides, commits, acts.
     async fn work(&mut self, inputs: Vec<Input>) -> Result<(), Fenced> {
-        fail::fail_point!("K10", inputs.iter().any(|input| matches!(input, Input::Event(_))), |_| Ok(()));
         let now = self.shared.clock.now();
+        self.notice_a_clock_that_was_set(now);
         let blind_before = self.desk.core().book.blind.clone();
         let effects = match self.prepare(&inputs).await {
             Ok(history) => {
@@ -167,6 +174,16 @@ impl Router {
             let _ = self.shared.events.send(TradingEvent::Account(self.desk.account_id()));
         }
         Ok(())
+    }
+
+    fn notice_a_clock_that_was_set(&mut self, now: Timestamp) {
+        let steady = self.shared.clock.steady();
+        let (was, steady_was) = std::mem::replace(&mut self.stepped_at, (now, steady));
+        let by = now.duration_since(was + steady.saturating_sub(steady_was));
+        if by.abs() > SET {
+            tracing::warn!(seconds = by.as_secs(), "the clock of this machine was set");
+            self.desk.core().clock_was_set(by);
+        }
     }
 
     /// Reads from the journal what the core needs to fold inputs.
@@ -206,7 +223,7 @@ impl Router {
             .write(move |tx: &mut Tx| {
                 Box::pin(async move {
                     let journaled = store::journal(tx, account, epoch, &batch).await;
-                    fail::fail_point!("K2");
+                    fail::fail_point!("K2", |_| Err(StorageError::Abandoned.into()));
                     journaled
                 })
             })
@@ -263,17 +280,14 @@ impl Router {
                 None => Some(effect),
             };
             let Some(effect) = effect else { return desk.wake.notify_one() };
-            if journaled_at.elapsed() > STOOD_STILL
+            // A cancel may go out at any time.
+            if order.is_some()
+                && journaled_at.elapsed() > STOOD_STILL
                 && let Some(input) = effect.not_reached("the desk stood still before it could be sent")
             {
                 let _ = answers.send(Answer::Input(input)).await;
                 return;
             }
-            fail::fail_point!(
-                "K4",
-                matches!(effect, Effect::Submit(_) | Effect::Cancel(_) | Effect::Replace { .. }),
-                |_| ()
-            );
             let Some(answer) = perform(desk.broker.as_ref(), effect).await else { return };
             fail::fail_point!(
                 "K7",
@@ -295,6 +309,11 @@ impl Router {
 
 /// Talks to the broker. Every call is bounded: after [`CALL`] its answer is lost.
 async fn perform(broker: &dyn Broker, effect: Effect) -> Option<Answer> {
+    fail::fail_point!(
+        "K4",
+        matches!(effect, Effect::Submit(_) | Effect::Cancel(_) | Effect::Replace { .. }),
+        |_| effect.not_reached("a test wishes so").map(Answer::Input)
+    );
     let too_long = || "it took too long".to_owned();
     let begun = tokio::time::Instant::now();
     let input = match effect {
@@ -368,10 +387,10 @@ fn take(answer: Answer, inputs: &mut Vec<Input>, stream: &mut Option<mpsc::Recei
 }
 
 async fn next(stream: &mut Option<mpsc::Receiver<BrokerEvent>>) -> Option<BrokerEvent> {
-    match stream {
-        Some(stream) => stream.recv().await,
-        None => std::future::pending().await,
-    }
+    let Some(stream) = stream else { return std::future::pending().await };
+    let event = stream.recv().await;
+    fail::fail_point!("K10", event.is_some(), |_| None);
+    event
 }
 
 /// A question to the broker that is given up after [`CALL`].

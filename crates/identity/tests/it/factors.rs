@@ -448,7 +448,7 @@ async fn stepping_up_renews_the_token_and_keeps_the_session() {
         assert_eq!(desk.ctx(&stepped).await.require_recent_factor(), Ok(()));
         desk.clock.advance(Duration::from_micros(1));
         assert_eq!(desk.ctx(&stepped).await.require_recent_factor(), Err(StepUpNeeded::Show));
-        desk.clock.set(desk.now() - jiff::SignedDuration::from_mins(20));
+        desk.clock.set(desk.now() - jiff::SignedDuration::from_mins(8));
         assert_eq!(desk.ctx(&stepped).await.require_recent_factor(), Err(StepUpNeeded::Show));
     }
 }

@@ -147,7 +147,7 @@ async fn signing_out_ends_this_session_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_session_survives_a_restart_and_a_clock_that_steps_back() {
+async fn a_session_survives_a_restart_and_a_clock_that_is_corrected() {
     for desk in desks().await {
         desk.person("alice", &[]).await;
         let session = desk.sign_in("alice").await;
@@ -156,6 +156,21 @@ async fn a_session_survives_a_restart_and_a_clock_that_steps_back() {
         assert!(again.authenticate(token, None, RequestId::new(desk.now())).await.unwrap().is_some());
         desk.clock.set(desk.now() - std::time::Duration::from_secs(600));
         assert!(desk.request(&session).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn no_session_lasts_longer_because_the_clock_went_back_and_forth() {
+    for desk in desks().await {
+        desk.person("alice", &[]).await;
+        for hours in [1, 72] {
+            let (session, begun) = (desk.sign_in("alice").await, desk.now());
+            desk.clock.set(begun - jiff::SignedDuration::from_hours(hours));
+            assert!(desk.request(&session).await.is_none(), "nobody can say how old it is");
+            desk.clock.set(begun);
+            assert!(desk.request(&session).await.is_none(), "and it does not come to life again");
+            assert_eq!(desk.acts().await[0], "session.ended done");
+        }
     }
 }
 

@@ -28,6 +28,21 @@ async fn after_ten_wrong_guesses_not_even_the_right_password_counts() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_makes_nobody_wait_longer_and_gives_nobody_a_guess() {
+    for desk in desks().await {
+        desk.person("alice", &[]).await;
+        for _ in 0..10 {
+            guess(&desk, "alice", HOME).await.unwrap_err();
+        }
+        desk.clock.set(desk.now() - jiff::SignedDuration::from_hours(72));
+        let refused = desk.try_sign_in("alice", &password_of("alice"), HOME).await;
+        assert!(matches!(refused, Err(SignInError::TooMany { .. })));
+        desk.pass(15);
+        desk.try_sign_in("alice", &password_of("alice"), HOME).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_owner_of_the_name_comes_in_from_elsewhere_all_the_while() {
     for desk in desks().await {
         desk.person("alice", &[]).await;

@@ -90,7 +90,7 @@ async fn submit_order(
         }
         Err(problem) => return Err(refuse(&desk, ctx, account, problem).await),
     };
-    fail::fail_point!("K8");
+    fail::fail_point!("K8", |_| Err(Problem::new(Code::Internal)));
     let status = if submitted.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, axum::Json(Order::new(&desk, &submitted.order).await)))
 }
@@ -306,6 +306,6 @@ async fn cancel_order(
 ) -> Result<(StatusCode, axum::Json<Order>), Problem> {
     Key::read(&headers)?;
     let order = desk.gateway.cancel(who.context(), id).await?;
-    fail::fail_point!("K8");
+    fail::fail_point!("K8", |_| Err(Problem::new(Code::Internal)));
     Ok((StatusCode::ACCEPTED, axum::Json(Order::new(&desk, &order).await)))
 }

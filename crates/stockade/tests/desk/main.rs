@@ -7,16 +7,22 @@ mod pair;
 mod relay;
 mod running;
 mod scenario;
+mod socket;
+mod trader;
 mod trial;
 
 mod brake;
+mod clock;
+mod database;
 mod first_day;
 mod full_disk;
 mod kill;
 mod lost_factor;
 #[cfg(feature = "failpoints")]
 mod points;
+mod poison;
 mod power;
+mod pressure;
 mod requests;
 mod sdk;
 mod syscalls;

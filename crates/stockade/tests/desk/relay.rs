@@ -1,28 +1,44 @@
-//! Stands between a desk and its venue, and kills the desk when a request is out, or when its answer is on the way.
+//! Stands between a desk and its venue, and does harm when a request is out, or when its answer is on the way: kills the desk,
+//! breaks the connection, or holds everything up.
 //!
 //! It passes bytes on as they are. What the desk sends in one write it gets in one piece, as orders are small: a piece that
 //! begins with `POST` and ends with the end of a JSON object is a whole request that changes something.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Where a request is when the desk dies.
+/// Longer than a desk waits for an answer.
+const DELAY: Duration = Duration::from_secs(6);
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// The desk is killed.
+    Kill(Pid),
+    /// Both connections end.
+    HangUp,
+    /// What is on the way arrives when nobody waits for it any more.
+    Delay,
+}
+
+/// Where a request is when it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Its last byte is out, and the venue never gets it.
+    /// Its last byte is out, and the venue does not have it.
     Out,
-    /// The venue has done it, and the desk never gets the answer.
+    /// The venue has done it, and the desk does not have the answer.
     Answered,
 }
 
-/// Whom to kill, and when.
+/// What to do, and when.
 #[derive(Clone, Copy, Debug)]
 struct Aim {
-    desk: Pid,
+    harm: Harm,
     place: Place,
     /// Requests that are let through first.
     after: usize,
@@ -52,9 +68,9 @@ impl Relay {
         format!("http://{}", self.address)
     }
 
-    /// Kills a desk at its `nth` request from now.
-    pub(crate) fn aim(&self, desk: Pid, place: Place, nth: usize) {
-        *self.aim.lock().unwrap() = Some(Aim { desk, place, after: nth - 1 });
+    /// Does harm at the `nth` request from now.
+    pub(crate) fn aim(&self, harm: Harm, place: Place, nth: usize) {
+        *self.aim.lock().unwrap() = Some(Aim { harm, place, after: nth - 1 });
     }
 }
 
@@ -68,17 +84,16 @@ async fn pass(mut desk: TcpStream, venue: SocketAddr, aim: Arc<Mutex<Option<Aim>
             Ok(length) = desk.read(&mut request) => {
                 let piece = &request[..length];
                 hit = hit.or(is_a_change(piece).then(|| shoot(&aim)).flatten());
-                match hit {
-                    _ if length == 0 => return,
-                    Some(Aim { place: Place::Out, desk, .. }) => return kill(desk),
-                    _ => if venue.write_all(piece).await.is_err() { return },
+                if length == 0 || meets(&mut hit, Place::Out).await || venue.write_all(piece).await.is_err() {
+                    return;
                 }
             }
-            Ok(length) = venue.read(&mut answer) => match hit {
-                _ if length == 0 => return,
-                Some(Aim { desk, .. }) => return kill(desk),
-                None => if desk.write_all(&answer[..length]).await.is_err() { return },
-            },
+            Ok(length) = venue.read(&mut answer) => {
+                let piece = &answer[..length];
+                if length == 0 || meets(&mut hit, Place::Answered).await || desk.write_all(piece).await.is_err() {
+                    return;
+                }
+            }
             else => return,
         }
     }
@@ -102,7 +117,19 @@ fn shoot(aim: &Mutex<Option<Aim>>) -> Option<Aim> {
     }
 }
 
-fn kill(desk: Pid) {
-    // It may have ended by itself in the same moment.
-    let _ = kill_process(desk, Signal::KILL);
+/// Does the harm, if its place is here; whether the connection ends with it.
+async fn meets(hit: &mut Option<Aim>, here: Place) -> bool {
+    match hit.take_if(|aim| aim.place == here).map(|aim| aim.harm) {
+        Some(Harm::Kill(desk)) => {
+            // It may have ended by itself in the same moment.
+            let _ = kill_process(desk, Signal::KILL);
+            true
+        }
+        Some(Harm::HangUp) => true,
+        Some(Harm::Delay) => {
+            tokio::time::sleep(DELAY).await;
+            false
+        }
+        None => false,
+    }
 }

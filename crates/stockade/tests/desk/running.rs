@@ -149,6 +149,13 @@ impl Running {
             .success()
     }
 
+    /// A new session of the owner.
+    pub(crate) async fn sign_in(&self) -> Session {
+        let session = Session::new(&self.url);
+        session.sign_in("owner", PASSWORD).await;
+        session
+    }
+
     /// Makes the first owner, and signs in.
     pub(crate) async fn set_up(&self) -> Session {
         let link = self.setup_link.as_deref().expect("a desk without an owner prints the link");
@@ -195,7 +202,7 @@ pub(crate) struct Session {
 pub(crate) struct NoAnswer;
 
 impl Session {
-    fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::builder()
             // The desk's certificate is its own.
@@ -217,6 +224,15 @@ impl Session {
         let body = json!({ "username": username, "password": password });
         let (status, answer) = self.call(Method::POST, "/session", Some(body)).await.unwrap();
         assert_eq!(status, StatusCode::OK, "sign-in: {answer}");
+    }
+
+    /// Signs in once more, and says what a program of its own has to send along to be the owner.
+    pub(crate) async fn cookie(&self) -> String {
+        let body = json!({ "username": "owner", "password": PASSWORD });
+        let request = self.client.post(format!("{}/api/v1/session", self.url)).json(&body);
+        let answer = request.send().await.unwrap();
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
     }
 
     /// Calls the API; `path` is below `/api/v1`.
@@ -264,18 +280,19 @@ impl Session {
 
     /// Asks until the answer is as wanted.
     pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
         let asking = async {
             loop {
-                let answer = self.get(path).await;
-                if wanted(&answer) {
-                    return answer;
+                last = self.get(path).await;
+                if wanted(&last) {
+                    return;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, asking)
-            .await
-            .unwrap_or_else(|_| panic!("{path} did not become as wanted"))
+        let in_time = tokio::time::timeout(PATIENCE, asking).await;
+        assert!(in_time.is_ok(), "{path} did not become as wanted: {last}");
+        last
     }
 
     /// Waits for a quote, without which nothing can be priced.

@@ -120,8 +120,10 @@ pub(crate) struct Client {
     desks: watch::Receiver<Session>,
     account: String,
     told: Arc<Mutex<Told>>,
-    /// Rings when a desk answers that it cannot.
+    /// Rings when a desk answers again and again that it cannot.
     of_no_use: Arc<Notify>,
+    /// So often a desk is asked again that says so.
+    tries: usize,
 }
 
 impl Client {
@@ -130,8 +132,10 @@ impl Client {
         account: &str,
         told: &Arc<Mutex<Told>>,
         of_no_use: &Arc<Notify>,
+        tries: usize,
     ) -> Self {
-        Self { desks, account: account.to_owned(), told: told.clone(), of_no_use: of_no_use.clone() }
+        let (account, told, of_no_use) = (account.to_owned(), told.clone(), of_no_use.clone());
+        Self { desks, account, told, of_no_use, tries }
     }
 
     /// Places about so many orders, whose names begin with `name`.
@@ -212,8 +216,10 @@ impl Client {
         }
     }
 
-    /// Asks until there is an answer. A desk that cannot see its account yet is asked again, too.
+    /// Asks until there is an answer. A desk that cannot see its account yet is asked again, too, and one that says that
+    /// something went wrong, a few times.
     async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let mut tries = 0;
         loop {
             let desk = self.desks.borrow_and_update().clone();
             match desk.call(method.clone(), path, body.clone()).await {
@@ -221,7 +227,16 @@ impl Client {
                     tokio::task::yield_now().await;
                 }
                 Ok((_, answer)) if answer["rule"] == "no_quote" => tokio::task::yield_now().await,
-                Ok((status, answer)) if !status.is_server_error() => return (status, answer),
+                Ok((status, answer))
+                    if !status.is_server_error() && status != StatusCode::REQUEST_TIMEOUT =>
+                {
+                    return (status, answer);
+                }
+                Ok(_) if tries < self.tries => {
+                    tries += 1;
+                    tokio::task::yield_now().await;
+                    self.told.lock().unwrap().unanswered += 1;
+                }
                 // What became of it, nobody has said. The next desk will.
                 unanswered => {
                     if unanswered.is_ok() {

@@ -18,6 +18,8 @@ use crate::scenario::{Client, Instrument, ROUND, Told};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A desk that has not done in this time what takes seconds waits for something that it does not get.
 const HOPELESS: Duration = Duration::from_secs(15);
+/// So often a desk is asked again that says that something went wrong.
+const TRIES: usize = 3;
 
 /// How a doomed desk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) struct Ground {
     /// What is traded: each by a client of its own, as orders of one account must not meet.
     instruments: Vec<Instrument>,
     told: Arc<Mutex<Told>>,
+    /// A desk that says that something is wrong, or takes long, is waited for: it is not the one to blame.
+    pub(crate) is_patient: bool,
     /// Desks that died.
     pub(crate) kills: usize,
     /// How long each desk after one that died took until it listened.
@@ -48,7 +52,13 @@ pub(crate) struct Ground {
 impl Ground {
     /// A desk that was set up in peace and stopped.
     pub(crate) async fn new() -> Self {
-        let (venues, venue, desks) = pair().await;
+        Self::on(None).await
+    }
+
+    /// The same with its database at an address; `None`: in its home.
+    pub(crate) async fn on(database_url: Option<String>) -> Self {
+        let (venues, venue, mut desks) = pair().await;
+        desks.database_url = database_url;
         let desk = desks.start().await;
         let session = desk.set_up().await;
         let account = session.account().await;
@@ -60,7 +70,8 @@ impl Ground {
         }
         assert!(desk.stop().await, "SIGTERM is a good end");
         let told = Arc::default();
-        Self { desks, venues, venue, session, account, instruments, told, kills: 0, restarts: Vec::new() }
+        let (is_patient, kills, restarts) = (false, 0, Vec::new());
+        Self { desks, venues, venue, session, account, instruments, told, is_patient, kills, restarts }
     }
 
     /// Runs about so many orders, whose names begin with `name`, through a desk that is to die of how it was started, and
@@ -88,7 +99,8 @@ impl Ground {
         };
         let (desks, current) = watch::channel(self.session.at(&running));
         let of_no_use = Arc::default();
-        let client = || Client::new(current.clone(), &self.account, &self.told, &of_no_use);
+        let (tries, hopeless) = if self.is_patient { (usize::MAX, PATIENCE) } else { (TRIES, HOPELESS) };
+        let client = || Client::new(current.clone(), &self.account, &self.told, &of_no_use, tries);
         let mut clients = JoinSet::new();
         let instruments = self.instruments.iter().take(orders.div_ceil(ROUND));
         let share = orders / instruments.len();
@@ -112,7 +124,7 @@ impl Ground {
                     End::Died
                 }
                 () = of_no_use.notified() => End::WasOfNoUse,
-                () = tokio::time::sleep(HOPELESS) => End::WasOfNoUse,
+                () = tokio::time::sleep(hopeless) => End::WasOfNoUse,
                 () = &mut work => End::Lived,
             };
             if end != End::Lived {

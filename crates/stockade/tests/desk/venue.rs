@@ -1,62 +1,14 @@
 //! The desk and its paper venue as two processes: the venue is killed, paused and woken, the desk is paused and replaced.
 
-use domain::Decimal;
 use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::Connection as _;
 
 use crate::books::Books;
 use crate::pair::{Venue, pair};
-use crate::running::{Home, Running, Session};
-
-/// Places orders on the one account there is.
-struct Trader {
-    session: Session,
-    account: String,
-    /// Far enough below the market to rest, near enough to be allowed.
-    resting: String,
-}
-
-impl Trader {
-    async fn new(session: Session) -> Self {
-        let account = session.account().await;
-        let quote = session.until_quoted("BTC-USD").await;
-        let ask: Decimal = quote["ask"].as_str().unwrap().parse().unwrap();
-        let resting = (ask * Decimal::new(8, 1)).round_dp(0).to_string();
-        let trader = Self { session, account, resting };
-        trader.until_ready().await;
-        trader
-    }
-
-    fn at(&self, desk: &Running) -> Self {
-        let (account, resting) = (self.account.clone(), self.resting.clone());
-        Self { session: self.session.at(desk), account, resting }
-    }
-
-    fn wish(&self, name: &str) -> Value {
-        json!({
-            "client_order_id": name, "symbol": "BTC-USD", "side": "buy", "type": "limit", "time_in_force": "gtc",
-            "quantity": "0.0001", "limit_price": self.resting,
-        })
-    }
-
-    async fn place(&self, name: &str) -> String {
-        let path = format!("/accounts/{}/orders", self.account);
-        let (status, order) = self.session.call(Method::POST, &path, Some(self.wish(name))).await.unwrap();
-        assert_eq!(status, StatusCode::CREATED, "{order}");
-        order["id"].as_str().unwrap().to_owned()
-    }
-
-    async fn until(&self, order: &str, status: &str) {
-        self.session.until(&format!("/orders/{order}"), |answer| answer["status"] == status).await;
-    }
-
-    async fn until_ready(&self) {
-        let path = format!("/accounts/{}", self.account);
-        self.session.until(&path, |state| state["state"] == "ready").await;
-    }
-}
+use crate::running::{Home, Running};
+use crate::trader::Trader;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_is_unknown_while_the_venue_hangs_and_both_ledgers_agree_after_it_woke_and_was_killed() {

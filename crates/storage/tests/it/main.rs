@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod relay;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::{AuditEntry, Timestamp};
-use storage::testing::databases;
+use storage::testing::{TestDatabase, databases};
 use storage::{
     AuditChain, BoxFuture, Connection, Database, RowExt as _, StorageError, Tx, query, query_scalar,
 };
@@ -139,6 +141,65 @@ async fn a_full_disk_refuses_writes_and_reads_go_on() {
     limit(1 << 30).await.unwrap();
     insert(&db, "after").await.unwrap();
     assert_eq!(accounts(&db).await, ["after", "before"]);
+}
+
+/// A database on a server, with something between it and the desk that loses what it is told to.
+async fn relayed() -> Option<(TestDatabase, relay::Relay, Database)> {
+    let server = databases().await.into_iter().find(|database| database.folder().is_none())?;
+    let relay = relay::Relay::start(&server.url).await;
+    let db = Database::open(&relay.url, Some(Arc::new(Counting::default()))).await.unwrap();
+    insert(&db, "before").await.unwrap();
+    Some((server, relay, db))
+}
+
+#[tokio::test]
+async fn a_commit_that_a_server_made_counts_even_if_its_answer_is_lost() {
+    let Some((_server, relay, db)) = relayed().await else { return };
+    relay.lose(relay::Lost::Answer);
+    insert(&db, "committed").await.unwrap();
+    insert(&db, "after").await.unwrap();
+    assert_eq!(accounts(&db).await, ["after", "before", "committed"]);
+}
+
+#[tokio::test]
+async fn a_commit_that_a_server_never_got_did_not_take_place() {
+    let Some((_server, relay, db)) = relayed().await else { return };
+    relay.lose(relay::Lost::Commit);
+    assert!(matches!(insert(&db, "lost").await, Err(StorageError::NotCommitted(_))));
+    insert(&db, "after").await.unwrap();
+    assert_eq!(accounts(&db).await, ["after", "before"]);
+}
+
+#[tokio::test]
+async fn nobody_is_told_a_guess_while_the_server_is_away_and_what_comes_in_meanwhile_is_refused() {
+    let Some((_server, relay, db)) = relayed().await else { return };
+    relay.lose(relay::Lost::AnswerAndServer);
+    let mut undecided = Box::pin(insert(&db, "committed"));
+    let refused = async {
+        relay.until_lost().await;
+        insert(&db, "meanwhile").await
+    };
+    tokio::select! {
+        told = &mut undecided => panic!("told {told:?} while nobody could know"),
+        refused = refused => assert!(matches!(refused, Err(StorageError::NotCommitted(_))), "{refused:?}"),
+    }
+    relay.mend();
+    undecided.await.unwrap();
+    insert(&db, "after").await.unwrap();
+    assert_eq!(accounts(&db).await, ["after", "before", "committed"]);
+}
+
+#[tokio::test]
+async fn a_desk_can_end_while_nobody_knows_what_became_of_a_commit() {
+    let Some((server, relay, db)) = relayed().await else { return };
+    relay.lose(relay::Lost::AnswerAndServer);
+    let (undecided, ()) = futures_util::join!(insert(&db, "committed"), async {
+        relay.until_lost().await;
+        db.close().await;
+    });
+    assert!(matches!(undecided, Err(StorageError::Distrusted)), "{undecided:?}");
+    let again = server.open(None).await;
+    assert_eq!(accounts(&again).await, ["before", "committed"]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use jiff::SignedDuration;
 
 /// A small source of numbers that look random, for jitter only: SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
@@ -39,6 +40,13 @@ impl Backoff {
     pub(crate) fn later(&mut self, now: Timestamp, unit: Duration, longest: Duration, jitter: &mut Jitter) {
         self.wait = (self.wait * 2).clamp(unit, longest);
         self.at = Some(now + jitter.shorten(self.wait));
+    }
+
+    /// Waits as long as before.
+    pub(crate) fn clock_was_set(&mut self, by: SignedDuration) {
+        if let Some(at) = &mut self.at {
+            *at += by;
+        }
     }
 
     /// Whether it is time.

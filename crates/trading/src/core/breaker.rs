@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use jiff::SignedDuration;
 
 use super::backoff::{Backoff, Jitter};
 
@@ -40,6 +41,14 @@ impl Breaker {
         let news = self.opened_at.is_none();
         self.opened_at.get_or_insert(now);
         news
+    }
+
+    /// Stays open as long as it would have.
+    pub(super) fn clock_was_set(&mut self, by: SignedDuration) {
+        if let Some(at) = &mut self.opened_at {
+            *at += by;
+        }
+        self.probe.clock_was_set(by);
     }
 
     /// Since when it is open.

@@ -4,6 +4,7 @@
 //! it, so that a burst of questions never keeps a cancel waiting.
 
 use domain::Timestamp;
+use jiff::SignedDuration;
 
 /// What a request is for; each before those that follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +62,11 @@ impl Budget {
     pub(super) fn new(per_minute: u32, burst: u32, now: Timestamp) -> Self {
         let burst = u64::from(burst.max(1));
         Self { per_minute: u64::from(per_minute.max(1)), burst, parts: burst * PART, at: now }
+    }
+
+    /// Fills up as fast as before.
+    pub(super) fn clock_was_set(&mut self, by: SignedDuration) {
+        self.at += by;
     }
 
     /// Takes one request out, if this priority may.

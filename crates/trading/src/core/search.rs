@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use domain::{Order, OrderEvent, OrderId, Status, Timestamp};
+use jiff::SignedDuration;
 
 use super::backoff::Backoff;
 use super::budget::Priority;
@@ -28,6 +29,12 @@ pub(super) struct Search {
 impl Search {
     fn new(now: Timestamp) -> Self {
         Self { since: now, tries: 0, misses: 0, wait: Backoff::default(), asking: false, last: None }
+    }
+
+    /// Is as old as before.
+    pub(super) fn clock_was_set(&mut self, by: SignedDuration) {
+        self.since += by;
+        self.wait.clock_was_set(by);
     }
 }
 

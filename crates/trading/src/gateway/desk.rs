@@ -165,7 +165,7 @@ impl Desk {
                         desk.let_them_line_up(answered).await;
                         let intents = desk.take(&taken);
                         let inserted = store::insert(tx, desk.id, &intents, desk.epoch).await;
-                        fail::fail_point!("K2");
+                        fail::fail_point!("K2", |_| Err(StorageError::Abandoned.into()));
                         inserted
                     })
                 })

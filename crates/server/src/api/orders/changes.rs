@@ -87,7 +87,7 @@ async fn replace_order(
     let Json(body) = body.map_err(in_words_of_orders)?;
     let amendment = body.read(Key::read(&headers)?)?;
     let order = desk.gateway.amend(ctx, id, &amendment).await?;
-    fail::fail_point!("K8");
+    fail::fail_point!("K8", |_| Err(Problem::new(Code::Internal)));
     Ok((StatusCode::ACCEPTED, axum::Json(Order::new(&desk, &order).await)))
 }
 
