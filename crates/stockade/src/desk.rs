@@ -21,6 +21,7 @@ use trading::accounts::NewAccount;
 use trading::{Account, Broker, FourEyes, Gateway, Mode, OrderLimits, PaperVenue, People};
 use vault::{ExposeSecret as _, SecretString, Vault};
 
+use crate::broker::{ALPACA, Access};
 use crate::home::{Home, Opened};
 use crate::settings::Settings;
 
@@ -76,7 +77,7 @@ impl Desk {
 
         let venue = Venue::open(home, settings, &market, clock, &stop).await?;
         let brokers =
-            open_accounts(settings, opened, &venue).await.context("the accounts cannot be opened")?;
+            open_accounts(settings, opened, vault, &venue).await.context("the accounts cannot be opened")?;
         let limits = OrderLimits {
             max_notional: Money(settings.orders.max_notional_usd),
             price_collar: settings.orders.price_collar,
@@ -240,6 +241,7 @@ fn remember_the_past(market: &Market, seed: u64, clock: &dyn Clock, stop: Cancel
 async fn open_accounts(
     settings: &Settings,
     opened: &Opened,
+    vault: &Vault,
     venue: &Venue,
 ) -> anyhow::Result<Vec<(Account, Arc<dyn Broker>)>> {
     let mut accounts = trading::accounts::list(&opened.db).await?;
@@ -254,13 +256,12 @@ async fn open_accounts(
     }
     let mut brokers = Vec::new();
     for account in accounts {
-        anyhow::ensure!(
-            account.broker == PAPER,
-            "account {}: there is no broker {:?}",
-            account.name,
-            account.broker
-        );
-        let broker = venue.broker(account.id, Money(settings.paper.cash_usd)).await?;
+        let broker = match account.broker.as_str() {
+            PAPER => venue.broker(account.id, Money(settings.paper.cash_usd)).await,
+            ALPACA => Access::of(vault, account.id).await.and_then(|access| access.broker()),
+            other => Err(anyhow::anyhow!("there is no broker {other:?}")),
+        };
+        let broker = broker.with_context(|| format!("account {:?}", account.name))?;
         brokers.push((account, broker));
     }
     Ok(brokers)

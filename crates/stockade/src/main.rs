@@ -3,6 +3,7 @@
 //! `stockade run` is the desk itself ([`run`], put together in [`desk`]). The other commands work on the desk's home
 //! folder beside it, as the operator: whoever can read the master key may do everything anyway, and it is audited.
 
+mod broker;
 mod certificate;
 mod desk;
 #[cfg(feature = "failpoints")]
@@ -52,7 +53,7 @@ enum Command {
     /// List, create, change and invite people
     #[command(subcommand)]
     User(user::User),
-    /// List accounts
+    /// List accounts, add one at a broker, replace its credentials
     #[command(subcommand)]
     Account(account::Account),
     /// Pull the kill switch: stop the desk, an account, a person, a book or a strategy
@@ -90,6 +91,9 @@ fn start(program: Program) -> anyhow::Result<ExitCode> {
         }
         other => other,
     };
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        anyhow::bail!("another TLS provider is installed");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         match command {

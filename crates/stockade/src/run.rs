@@ -46,9 +46,6 @@ impl Run {
         log::start()?;
         #[cfg(feature = "failpoints")]
         crate::failpoints::arm()?;
-        if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-            anyhow::bail!("another TLS provider is installed");
-        }
         home.create()?;
         let lock = home.lock()?;
         let mut settings = home.settings()?;

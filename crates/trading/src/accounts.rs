@@ -159,6 +159,15 @@ pub struct NewAccount {
 /// # Errors
 /// The name is taken, or the database failed.
 pub async fn open(db: &Database, ctx: &Context, new: NewAccount) -> Result<Account, StorageError> {
+    let ctx = ctx.clone();
+    db.write(move |tx: &mut Tx| Box::pin(async move { open_in(tx, &ctx, new).await })).await
+}
+
+/// The same inside a write job.
+///
+/// # Errors
+/// The name is taken, or the database failed.
+pub async fn open_in(tx: &mut Tx, ctx: &Context, new: NewAccount) -> Result<Account, StorageError> {
     let account = Account {
         id: AccountId::new(ctx.at),
         name: new.name,
@@ -168,29 +177,20 @@ pub async fn open(db: &Database, ctx: &Context, new: NewAccount) -> Result<Accou
         cost_method: CostMethod::default(),
         live_since: None,
     };
-    let entry = AuditEntry::by(ctx, "account.opened")
-        .on("account", account.id)
-        .with(json!({ "name": account.name, "broker": account.broker, "mode": account.mode.as_str() }));
-    let (row, at) = (account.clone(), micros(ctx.at));
-    db.write(move |tx: &mut Tx| {
-        Box::pin(async move {
-            query(
-                "INSERT INTO accounts (id, name, broker, mode, currency, router_epoch, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, 0, $6)",
-            )
-            .bind(row.id.to_string())
-            .bind(row.name)
-            .bind(row.broker)
-            .bind(row.mode.as_str())
-            .bind(row.currency)
-            .bind(at)
-            .execute(tx.sql())
-            .await?;
-            tx.record(entry);
-            Ok::<_, StorageError>(())
-        })
-    })
+    query(
+        "INSERT INTO accounts (id, name, broker, mode, currency, router_epoch, created_at) \
+         VALUES ($1, $2, $3, $4, $5, 0, $6)",
+    )
+    .bind(account.id.to_string())
+    .bind(account.name.as_str())
+    .bind(account.broker.as_str())
+    .bind(account.mode.as_str())
+    .bind(account.currency.as_str())
+    .bind(micros(ctx.at))
+    .execute(tx.sql())
     .await?;
+    let detail = json!({ "name": account.name, "broker": account.broker, "mode": account.mode.as_str() });
+    tx.record(AuditEntry::by(ctx, "account.opened").on("account", account.id).with(detail));
     Ok(account)
 }
 

@@ -444,7 +444,8 @@ pub(crate) struct Draft {
     whole: Moved,
     /// What it adds to each book.
     moved: BTreeMap<BookKey, Moved>,
-    fills: i64,
+    /// Number of the last row of bookings after it.
+    pub(crate) fills: i64,
     flows_count: i64,
 }
 

@@ -24,7 +24,8 @@ const POINTS: [Point; 11] = [
     point("K7", 30, false),
     point("K8", 40, true),
     point("K9", 20, false),
-    point("K10", 4, true),
+    // Events that come at the same time pass it together.
+    point("K10", 2, true),
     point("K11", 8, false),
     point("K12", 10, false),
 ];

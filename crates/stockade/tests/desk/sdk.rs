@@ -13,17 +13,17 @@ use tokio::process::Command;
 use crate::running::{Home, PASSWORD, Running, Session};
 
 /// A desk with a key for its account.
-struct Desk {
-    home: Home,
-    running: Running,
-    session: Session,
-    account: String,
-    key: String,
-    secret: String,
+pub(crate) struct Desk {
+    pub(crate) home: Home,
+    pub(crate) running: Running,
+    pub(crate) session: Session,
+    pub(crate) account: String,
+    pub(crate) key: String,
+    pub(crate) secret: String,
 }
 
 impl Desk {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let home = Home::new();
         let running = home.start().await;
         let session = running.set_up().await;

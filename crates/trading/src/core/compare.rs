@@ -45,11 +45,14 @@ pub(super) struct Difference {
     cash: Money,
     /// Units that the broker has more, by symbol; zero is not listed.
     units: BTreeMap<Symbol, Quantity>,
+    /// Rows that the account had booked by then. Two fills of one size that were each missed by a comparison are the same
+    /// difference twice, and are no difference: where something was booked in between, a comparison proves nothing.
+    booked: i64,
 }
 
 impl Difference {
     fn is_none(&self) -> bool {
-        *self == Self::default()
+        self.cash == Money::ZERO && self.units.is_empty()
     }
 }
 
@@ -187,7 +190,8 @@ impl Core {
             *units.entry(symbol.clone()).or_default() += *theirs;
         }
         units.retain(|_, quantity| !quantity.is_zero());
-        Difference { cash: balances.cash - step.draft.cash_after(&self.book), units }
+        let cash = balances.cash - step.draft.cash_after(&self.book);
+        Difference { cash, units, booked: step.draft.fills }
     }
 
     /// Takes over a difference that was found twice: the broker is right, and the audit log says what was believed.
