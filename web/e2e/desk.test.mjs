@@ -710,6 +710,39 @@ test("the owner's first day", async (t) => {
     );
   });
 
+  await step("a program gets a key, which can be stopped by itself, and is revoked", async () => {
+    await button(/: menu$/).click();
+    await button("API keys").click();
+    await button("New key").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name").fill("Rebalancer");
+    await shoot(page, "key-new");
+    await assertAccessible(page, "the form of a key");
+    await button("Make the key", dialog).click();
+    await assertInSight(dialog.getByText("Copy both now"), "that the secret is shown once");
+    const headers = {
+      "APCA-API-KEY-ID": await dialog.getByRole("textbox", { name: "Key id" }).inputValue(),
+      "APCA-API-SECRET-KEY": await dialog.getByRole("textbox", { name: "Secret" }).inputValue(),
+    };
+    await assertAccessible(page, "a key that is shown once");
+    await page.keyboard.press("Escape");
+    // Elsewhere: a program has no cookie.
+    const program = (await openPage(browser)).context();
+    const asked = () => program.request.get(`${BASE_URL}/alpaca/v2/account`, { headers });
+    assert.equal((await asked()).status(), 200, "the key is good");
+    await assertInSight(button("Revoke Rebalancer"), "the key in the list");
+    await shoot(page, "keys");
+    await button("Kill switch").click();
+    await dialog.getByLabel("What to stop").selectOption({ label: "API key Rebalancer" });
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    await button("Revoke Rebalancer").click();
+    await button("Revoke the key", dialog).click();
+    await assertInSight(page.getByText("revoked", { exact: true }), "that it is revoked");
+    assert.equal((await asked()).status(), 401, "the key is good no more");
+    await program.close();
+  });
+
   await step("signing in asks for the code, and the factor can be removed again", async () => {
     await signOut();
     await showPassword();

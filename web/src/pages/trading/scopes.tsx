@@ -21,6 +21,10 @@ export function useScopes(desk: boolean): readonly ScopeChoice[] {
     queryFn: () => answer(api.GET("/api/v1/users", { params: { query: { limit: 1000 } } })),
     enabled: mayPeople,
   });
+  const keys = useQuery({
+    queryKey: ["keys"],
+    queryFn: () => answer(api.GET("/api/v1/keys")),
+  });
   const mine = accounts.filter((one) => one.access !== "view");
   const near = [...mine].sort(
     (a, b) => Number(b.id === account?.id) - Number(a.id === account?.id),
@@ -32,6 +36,9 @@ export function useScopes(desk: boolean): readonly ScopeChoice[] {
     ...books
       .filter((book) => book.id !== null && book.closed_at === null)
       .map((book) => ({ scope: `book/${book.id}`, text: `Book ${book.name}` })),
+    ...(keys.data?.items ?? [])
+      .filter((key) => key.revoked_at === null)
+      .map((key) => ({ scope: `key/${key.id}`, text: `API key ${key.name}` })),
     ...(people.data?.items ?? [])
       .filter((one) => one.id !== user.id && one.status === "active")
       .map((one) => ({ scope: `user/${one.id}`, text: `Everything of ${one.display_name}` })),
