@@ -130,6 +130,10 @@ async fn stop_between_writes(desk: &Running, database: &str) {
         if !database.starts_with("sqlite:") {
             return;
         }
+        // The signal takes a moment to reach every thread, and one that runs on may take the lock after it was looked at.
+        while !desk.is_stopped() {
+            tokio::task::yield_now().await;
+        }
         other.execute("PRAGMA busy_timeout = 0").await.unwrap();
         if other.execute("BEGIN IMMEDIATE").await.is_ok() {
             other.execute("ROLLBACK").await.unwrap();
