@@ -216,13 +216,12 @@ impl Core {
             .map(|(symbol, position)| (symbol.clone(), position.quantity))
             .collect();
         for (symbol, quantity) in open {
-            // What still works could change the position; and one order to close it is enough.
-            let busy = self.book.open().any(|live| {
-                let order = self.current(step, live.order.id).map_or(live.order.clone(), |live| live.order);
-                order.request.symbol == symbol
-                    && !order.status.is_terminal()
-                    && (book.is_none() || order.provenance.book == book)
-            });
+            // What still works could change the position, and so could what this step does; one order to close it is enough.
+            let busy = step.draft.touched().any(|live| live.order.request.symbol == symbol)
+                || self.book.open().any(|live| {
+                    let order = &live.order;
+                    order.request.symbol == symbol && (book.is_none() || order.provenance.book == book)
+                });
             let recent = self.flattened.get(&pace(&symbol));
             let waits = recent.is_some_and(|at| step.now.duration_since(*at).as_secs() < 5);
             if busy || waits || !self.reconciled {
