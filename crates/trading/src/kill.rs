@@ -188,6 +188,19 @@ impl Held {
         self.next
     }
 
+    /// Keeps an order in the file; gives the number by which one waits for that.
+    fn keep(&mut self, closing: Closing) -> u64 {
+        self.closings.push(closing);
+        self.wanted += 1;
+        self.wanted
+    }
+
+    /// Takes it out again: it was not sent, or the journal has it.
+    fn forget(&mut self, closing: OrderId) {
+        self.closings.retain(|one| one.id != closing);
+        self.wanted += 1;
+    }
+
     fn recorded(&self, pulled: &Pulled, has_file: bool) -> Recorded {
         Recorded { database: pulled.in_database, file: !has_file || self.kept >= self.wanted }
     }

@@ -394,7 +394,7 @@ async fn next(stream: &mut Option<mpsc::Receiver<BrokerEvent>>) -> Option<Broker
 }
 
 /// A question to the broker that is given up after [`CALL`].
-async fn within<T>(
+pub(crate) async fn within<T>(
     question: impl Future<Output = Result<T, BrokerUnreachable>>,
 ) -> Result<T, BrokerUnreachable> {
     let answer = tokio::time::timeout(CALL, question).await;

@@ -22,11 +22,15 @@ use super::{CALL, Kill, RELEASE, concerns, since};
 use crate::broker::{BrokerStatus, BrokerUnreachable, SubmitFailure};
 use crate::core::{Closing, Input};
 use crate::gateway::{Desk, Gateway, Shared};
+use crate::router::within;
 use crate::scope::Scope;
 use crate::store;
 
 /// No position is closed again before this time is over: a broker may list what was sold for a moment longer.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How old the broker's word may be when an order is sent on it: enough for a broker that is slow. A process that stood still
+/// for longer does not send, because another desk may have the account by now.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// Looks after closing until `stop`: whenever a switch is pulled that closes positions, and at the start.
 pub(super) fn start(gateway: &Gateway, stop: &CancellationToken) {
@@ -87,10 +91,7 @@ async fn forget_journaled(shared: &Shared, desk: &Desk) {
     for closing in shared.switches.closings_of(desk.account_id()) {
         let found = async { store::load(&mut *shared.db.read().await?, closing.id).await };
         if matches!(found.await, Ok(Some(_))) {
-            let mut held = shared.switches.held();
-            held.closings.retain(|one| one.id != closing.id);
-            held.wanted += 1;
-            drop(held);
+            shared.switches.held().forget(closing.id);
             shared.switches.to_file.notify_one();
         }
     }
@@ -105,10 +106,11 @@ async fn close(
     let Some(kill) = closing(gateway, desk) else { return };
     // Open orders first: what is executed between the two questions is in the answer to the second.
     let asked = async {
-        let open = ask(desk.broker.open_orders()).await?;
-        Ok::<_, BrokerUnreachable>((open, ask(desk.broker.balances()).await?))
+        let open = within(desk.broker.open_orders()).await?;
+        let asked_at = Instant::now();
+        Ok::<_, BrokerUnreachable>((open, within(desk.broker.balances()).await?, asked_at))
     };
-    let (open, balances) = match asked.await {
+    let (open, balances, asked_at) = match asked.await {
         Ok(answers) => answers,
         Err(error) => {
             tracing::warn!(%error, "positions cannot be closed: neither the journal nor the broker answers");
@@ -121,7 +123,7 @@ async fn close(
         if is_open || !is_settled(&gateway.shared, desk, &place.1, sent.get(&place)).await {
             continue;
         }
-        if let Some(order) = send(&gateway.shared, desk, &kill, &place.1, quantity).await {
+        if let Some(order) = send(gateway, desk, &kill, (&place.1, quantity), asked_at).await {
             sent.insert(place, (Instant::now(), order));
         }
     }
@@ -137,7 +139,7 @@ async fn is_settled(shared: &Shared, desk: &Desk, symbol: &Symbol, last: Option<
         (core.unsettled(symbol), core.profile.settle_window)
     };
     for order in unsettled.iter().chain(last.map(|(_, order)| order)) {
-        let over = match ask(desk.broker.find(order)).await {
+        let over = match within(desk.broker.find(order)).await {
             Ok(Some(found)) => found.status != BrokerStatus::Open,
             Ok(None) => since(order.updated_at, shared.clock.now()) > settle_window,
             Err(_) => false,
@@ -151,31 +153,28 @@ async fn is_settled(shared: &Shared, desk: &Desk, symbol: &Symbol, last: Option<
 
 /// Writes an order into the file and sends it. `None`: it was not sent.
 async fn send(
-    shared: &Arc<Shared>,
+    gateway: &Gateway,
     desk: &Arc<Desk>,
     kill: &Kill,
-    symbol: &Symbol,
-    quantity: Quantity,
+    (symbol, quantity): (&Symbol, Quantity),
+    asked_at: Instant,
 ) -> Option<Order> {
-    let switches = &shared.switches;
+    let (shared, switches) = (&gateway.shared, &gateway.shared.switches);
     switches.file.as_ref()?;
     let order = desk.core().close_beside(kill, symbol, quantity, shared.clock.now())?;
-    let wanted = {
-        let mut held = switches.held();
-        held.closings.push(Closing::of(&order));
-        held.wanted += 1;
-        held.wanted
-    };
+    let wanted = switches.held().keep(Closing::of(&order));
     switches.to_file.notify_one();
-    if tokio::time::timeout(RELEASE, switches.until_kept(wanted)).await.is_err() {
-        let mut held = switches.held();
-        held.closings.retain(|one| one.id != order.id);
-        held.wanted += 1;
-        tracing::error!(%symbol, "a position is not closed: neither the journal nor the file can be written");
+    let kept = tokio::time::timeout(RELEASE, switches.until_kept(wanted)).await.is_ok();
+    // The last look before the first byte.
+    let is_wanted = closing(gateway, desk).is_some() && asked_at.elapsed() < FRESH;
+    if !kept || !is_wanted {
+        switches.held().forget(order.id);
+        switches.to_file.notify_one();
+        tracing::warn!(%symbol, kept, is_wanted, "a position is not closed now");
         return None;
     }
     tracing::warn!(order = %order.id, %symbol, %quantity, "a position is closed without the journal");
-    // Before the first byte: the broker's stream may tell of it sooner than its answer does.
+    // The broker's stream may tell of it sooner than its answer does.
     desk.core().hear(Input::SentBeside(Box::new(order.clone())));
     let begun = Instant::now();
     let answer = tokio::time::timeout(CALL, desk.broker.submit(&order)).await;
@@ -183,11 +182,4 @@ async fn send(
     desk.core().hear(Input::Sent { order: order.id, answer, took: begun.elapsed() });
     desk.wake.notify_one();
     Some(order)
-}
-
-async fn ask<T>(
-    question: impl Future<Output = Result<T, BrokerUnreachable>>,
-) -> Result<T, BrokerUnreachable> {
-    let answer = tokio::time::timeout(CALL, question).await;
-    answer.unwrap_or_else(|_| Err(BrokerUnreachable("it took too long".into())))
 }
