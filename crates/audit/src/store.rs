@@ -21,6 +21,13 @@ pub(crate) async fn end(connection: &mut Connection) -> Result<(i64, Hash), Stor
     Ok((row.try_get("seq")?, hash))
 }
 
+/// The hash of a row, as stored; `None`: there is no such row.
+pub(crate) async fn hash_of(connection: &mut Connection, seq: i64) -> Result<Option<String>, StorageError> {
+    let sql = "SELECT hash FROM audit_log WHERE seq = $1";
+    let row = query(sql).bind(seq).fetch_optional(connection).await?;
+    Ok(row.map(|row| row.try_get("hash")).transpose()?)
+}
+
 /// Inserts rows and the head after them.
 pub(crate) async fn insert(
     connection: &mut Connection,

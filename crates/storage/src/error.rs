@@ -20,6 +20,13 @@ pub enum StorageError {
     /// certain any more, so nothing is written until a restart.
     #[error("an earlier write was not confirmed; nothing is written until the desk is restarted")]
     Distrusted,
+    /// The server that answers now does not have what was committed before, as a standby that was behind when it took over.
+    /// What it is told would go on from an older state, so nothing is written until a restart.
+    #[error(
+        "the database lacks what was committed before, as a standby that was behind; nothing is written until the desk \
+         is restarted"
+    )]
+    WentBack,
     /// More writes are waiting than are allowed to.
     #[error("too many writes are waiting")]
     Busy,

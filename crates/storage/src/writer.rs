@@ -29,6 +29,17 @@ pub trait AuditChain: Send + Sync {
         connection: &'t mut AnyConnection,
         entries: &'t [AuditEntry],
     ) -> BoxFuture<'t, Result<(), StorageError>>;
+
+    /// What was appended last is committed.
+    fn committed(&self) {}
+
+    /// Asked on each new connection to a server: whether it has what was committed.
+    fn is_there<'t>(
+        &'t self,
+        _connection: &'t mut AnyConnection,
+    ) -> BoxFuture<'t, Result<bool, StorageError>> {
+        Box::pin(async { Ok(true) })
+    }
 }
 
 /// What a job writes with: a transaction that is shared with other jobs.
@@ -186,6 +197,7 @@ impl Writer {
                 job.finish(match &outcome {
                     Ok(()) => Ok(()),
                     Err(StorageError::Distrusted) => Err(StorageError::Distrusted),
+                    Err(StorageError::WentBack) => Err(StorageError::WentBack),
                     Err(e) => Err(StorageError::NotCommitted(e.to_string())),
                 });
             }
@@ -214,7 +226,13 @@ impl Writer {
             return Err(StorageError::Distrusted);
         }
         if !self.connected {
-            self.tx.connection = answered(connect(self.engine, &self.options)).await?;
+            match self.reconnect().await {
+                Err(StorageError::WentBack) => {
+                    self.distrusted = true;
+                    return Err(StorageError::WentBack);
+                }
+                connection => self.tx.connection = connection?,
+            }
             self.connected = true;
         }
         if let Some(reserve) = &self.reserve {
@@ -241,10 +259,25 @@ impl Writer {
         done
     }
 
+    /// A new connection, to a server that has what was committed before.
+    async fn reconnect(&mut self) -> Result<AnyConnection, StorageError> {
+        answered(async {
+            let mut connection = connect(self.engine, &self.options).await?;
+            if let Some(chain) = &self.chain
+                && !chain.is_there(&mut connection).await?
+            {
+                return Err(StorageError::WentBack);
+            }
+            Ok(connection)
+        })
+        .await
+    }
+
     async fn try_commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StorageError> {
         self.tx.connection.execute("BEGIN IMMEDIATE").await?;
         if self.perform(group).await? == Done::Something {
             self.tx.connection.execute("COMMIT").await?;
+            self.remember();
         }
         Ok(())
     }
@@ -273,15 +306,25 @@ impl Writer {
             }
         }
         let committed = answered(async { Ok(self.tx.connection.execute("COMMIT").await?) }).await;
-        let Err(error) = committed else { return Ok(()) };
-        self.connected = false;
-        match self.was_committed(jobs).await {
-            Some(true) => Ok(()),
-            Some(false) => Err(error),
-            None => {
-                self.distrusted = true;
-                Err(StorageError::Distrusted)
+        if let Err(error) = committed {
+            self.connected = false;
+            match self.was_committed(jobs).await {
+                Ok(true) => {}
+                Ok(false) => return Err(error),
+                Err(for_good) => {
+                    self.distrusted = true;
+                    return Err(for_good);
+                }
             }
+        }
+        self.remember();
+        Ok(())
+    }
+
+    /// Tells the audit log that what it appended is committed.
+    fn remember(&self) {
+        if let (Some(chain), false) = (&self.chain, self.tx.recorded.is_empty()) {
+            chain.committed();
         }
     }
 
@@ -325,11 +368,14 @@ impl Writer {
     }
 
     /// Finds out whether a COMMIT took place that was not answered, however long the server is away. What was in it can be
-    /// told nothing meanwhile; what comes in after it is refused. `None`: the desk is ending, and nobody knows.
-    async fn was_committed(&mut self, jobs: &mut Jobs) -> Option<bool> {
+    /// told nothing meanwhile; what comes in after it is refused.
+    ///
+    /// # Errors
+    /// Nobody will know: the desk is ending, or the server that came back lacks what was there before.
+    async fn was_committed(&mut self, jobs: &mut Jobs) -> Result<bool, StorageError> {
         loop {
             let asked = answered(async {
-                let mut connection = connect(self.engine, &self.options).await?;
+                let mut connection = self.reconnect().await?;
                 let is_there = self.mark.is_there(&mut connection).await?;
                 Ok((connection, is_there))
             });
@@ -337,8 +383,9 @@ impl Writer {
                 Ok((connection, is_there)) => {
                     self.tx.connection = connection;
                     self.connected = true;
-                    return Some(is_there);
+                    return Ok(is_there);
                 }
+                Err(StorageError::WentBack) => return Err(StorageError::WentBack),
                 Err(error) => tracing::warn!(%error, "it is not known yet what became of a commit"),
             }
             let again = tokio::time::sleep(ASK_AGAIN);
@@ -352,7 +399,7 @@ impl Writer {
                         }
                         Some(None) | None => {
                             jobs.close();
-                            return None;
+                            return Err(StorageError::Distrusted);
                         }
                     },
                 }

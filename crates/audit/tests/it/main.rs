@@ -9,6 +9,7 @@ use std::time::Duration;
 use audit::{ANCHORS_FILE, Anchors, AuditError, Chain, Filter, Problem, ProblemKind, Report};
 use domain::{AuditEntry, Clock as _, Context, ManualClock, Outcome, RequestId, Timestamp};
 use serde_json::json;
+use sqlx::Connection as _;
 use storage::testing::{TestDatabase, databases};
 use storage::{Database, Engine, RowExt as _, StorageError, query};
 use tempfile::TempDir;
@@ -499,5 +500,62 @@ async fn a_finding_says_what_was_found() {
         let count =
             query("SELECT COUNT(*) FROM audit_log").fetch_one(&mut *desk.db.read().await.unwrap()).await;
         assert_eq!(count.unwrap().get::<i64, _>(0), 2, "looking changes nothing");
+    }
+}
+
+/// As a standby that was behind when it took over: the connections end, and what answers then lacks the newest rows.
+#[tokio::test]
+async fn a_server_that_lacks_what_was_committed_is_written_to_no_more() {
+    for database in databases().await {
+        if database.folder().is_some() {
+            continue;
+        }
+        let desk = Desk::open(&database).await;
+        for _ in 0..3 {
+            desk.record(1).await;
+        }
+        let mut behind = sqlx::AnyConnection::connect(&database.url).await.unwrap();
+        let lost = "DELETE FROM audit_log WHERE seq = 3; DELETE FROM audit_heads WHERE seq = 3; \
+                    SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        sqlx::Executor::execute(&mut behind, lost).await.unwrap();
+        let write = async || {
+            let entry = AuditEntry::by_system(AT, "order.accepted").on("order", 1);
+            let done = desk.db.write(move |tx| {
+                tx.record(entry);
+                Box::pin(async { Ok::<_, StorageError>(()) })
+            });
+            done.await
+        };
+        // The first one finds its connection gone.
+        assert!(matches!(write().await, Err(StorageError::NotCommitted(_))));
+        assert!(matches!(write().await, Err(StorageError::WentBack)));
+        assert!(matches!(write().await, Err(StorageError::Distrusted)));
+        let rows = query("SELECT MAX(seq) FROM audit_log").fetch_one(&mut behind).await.unwrap();
+        assert_eq!(rows.get::<i64, _>(0), 2);
+        // Whoever starts it again has seen to it.
+        let again = database.open(Some(Arc::new(Chain::new(desk.key.clone())))).await;
+        let desk = Desk { db: again, ..desk };
+        desk.record(1).await;
+    }
+}
+
+/// The server ended the connection and has everything: the next write makes another.
+#[tokio::test]
+async fn a_server_that_was_away_is_written_to_again() {
+    for database in databases().await {
+        if database.folder().is_some() {
+            continue;
+        }
+        let desk = Desk::open(&database).await;
+        desk.record(2).await;
+        let mut other = sqlx::AnyConnection::connect(&database.url).await.unwrap();
+        let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        sqlx::Executor::execute(&mut other, ended).await.unwrap();
+        let nothing = desk.db.write(|_| Box::pin(async { Ok::<_, StorageError>(()) })).await;
+        assert!(matches!(nothing, Err(StorageError::NotCommitted(_))), "{nothing:?}");
+        desk.record(1).await;
+        assert_eq!(desk.verify().await.rows, 3);
     }
 }

@@ -18,7 +18,6 @@ async fn a_book_is_opened_trades_and_the_books_add_up() {
     let (desk, owner) = Desk::with_owner().await;
     desk.person("tina", Role::Trader, Some(Access::Trade)).await;
     let tina = desk.sign_in("tina").await;
-    desk.ready(&owner).await;
     let new = json!({ "name": "Momentum", "kind": "strategy", "owner": "momentum", "opening_cash": "1000" });
     assert_eq!(desk.books(&tina, "POST", "", Some(&new)).await.code(), "forbidden");
     let opened = desk.books(&owner, "POST", "", Some(&new)).await;

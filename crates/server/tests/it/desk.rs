@@ -135,7 +135,8 @@ impl Desk {
         desk
     }
 
-    /// The same with an owner, `olga`, who was granted all accounts.
+    /// The same with an owner, `olga`, who was granted all accounts, once the accounts were compared with the venue and
+    /// take orders.
     pub(crate) async fn with_owner() -> (Self, String) {
         let desk = Self::new().await;
         let code = desk.identity.issue_setup_code().await.expect("a code").expect("no owner yet").code;
@@ -144,6 +145,10 @@ impl Desk {
             desk.identity.claim_owner(&anonymous(), code.expose_secret(), "olga", "Olga", &password).await;
         claimed.expect("the owner is made");
         let session = desk.sign_in("olga").await;
+        for account in [desk.paper, desk.other] {
+            let path = format!("/api/v1/accounts/{account}");
+            desk.until(&session, &path, |account| account["state"] == "ready").await;
+        }
         (desk, session)
     }
 

@@ -13,14 +13,8 @@ impl Desk {
         self.ask("POST", &path, Some(cookie), Some(&order.to_string())).await
     }
 
-    pub(crate) async fn ready(&self, cookie: &str) {
-        let path = format!("/api/v1/accounts/{}", self.paper);
-        self.until(cookie, &path, |account| account["state"] == "ready").await;
-    }
-
     /// Buys at the market, and waits until that is done.
     pub(crate) async fn bought(&self, cookie: &str, quantity: &str) -> String {
-        self.ready(cookie).await;
         let order = json!({
             "symbol": "BTC-USD", "side": "buy", "type": "market", "time_in_force": "gtc", "quantity": quantity,
         });
@@ -44,7 +38,6 @@ async fn nobody_confirms_what_somebody_else_was_shown() {
     desk.person("tina", Role::Trader, Some(Access::Trade)).await;
     desk.person("vera", Role::Viewer, Some(Access::View)).await;
     let (tina, vera) = (desk.sign_in("tina").await, desk.sign_in("vera").await);
-    desk.ready(&owner).await;
     let path = format!("/api/v1/accounts/{}/orders/preview", desk.paper);
     let preview = desk.ask("POST", &path, Some(&owner), Some(&limit("95").to_string())).await;
     assert_eq!(preview.body["ok"], true, "{}", preview.text);
@@ -59,7 +52,6 @@ async fn nobody_confirms_what_somebody_else_was_shown() {
 #[tokio::test]
 async fn a_preview_shows_each_check_and_confirming_it_twice_is_one_order() {
     let (desk, owner) = Desk::with_owner().await;
-    desk.ready(&owner).await;
     let path = format!("/api/v1/accounts/{}/orders/preview", desk.paper);
     let preview = desk.ask("POST", &path, Some(&owner), Some(&limit("95").to_string())).await.body;
     let notional =
@@ -81,7 +73,6 @@ async fn a_preview_shows_each_check_and_confirming_it_twice_is_one_order() {
 #[tokio::test]
 async fn what_cannot_be_done_is_said_before_and_when_it_is_placed() {
     let (desk, owner) = Desk::with_owner().await;
-    desk.ready(&owner).await;
     let with = |changes: Value| {
         let mut order = limit("95");
         for (field, value) in changes.as_object().unwrap() {
@@ -120,7 +111,6 @@ async fn what_cannot_be_done_is_said_before_and_when_it_is_placed() {
 #[tokio::test]
 async fn a_bracket_is_done_by_the_desk_and_says_so() {
     let (desk, owner) = Desk::with_owner().await;
-    desk.ready(&owner).await;
     let mut order = limit("95");
     order["class"] = json!("bracket");
     order["take_profit"] = json!({ "limit_price": "110" });
@@ -204,7 +194,6 @@ async fn a_lost_order_is_listed_and_only_a_manager_decides_with_evidence() {
     let (desk, owner) = Desk::with_owner().await;
     desk.person("tina", Role::Trader, Some(Access::Trade)).await;
     let tina = desk.sign_in("tina").await;
-    desk.ready(&owner).await;
     desk.venue.misbehave(Misbehave { hang_before: 1.0, ..Misbehave::default() }).await.unwrap();
     let placed = desk.order(&tina, &limit("95")).await;
     assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.text);

@@ -23,7 +23,6 @@ impl Desk {
 
     /// An order on the account `Paper` that waits for a second person: the approval's id.
     pub(crate) async fn waiting_approval(&self, cookie: &str) -> String {
-        self.ready(cookie).await;
         let set = self.set_limit(cookie, &format!("account/{}", self.paper), "approval_above", "50").await;
         assert_eq!(set.status, StatusCode::OK, "{}", set.text);
         let asked = self.order(cookie, &limit("95")).await;
@@ -38,7 +37,6 @@ async fn a_trader_stops_only_himself_and_only_a_second_factor_lets_go() {
     let tina = desk.person("tina", Role::Trader, Some(Access::Trade)).await;
     desk.person("vera", Role::Viewer, Some(Access::View)).await;
     let (tinas, veras) = (desk.sign_in("tina").await, desk.sign_in("vera").await);
-    desk.ready(&owner).await;
     let herself = format!("user/{}", tina.id);
     assert_eq!(desk.kill(&tinas, "desk").await.code(), "forbidden");
     assert_eq!(desk.kill(&veras, &format!("account/{}", desk.paper)).await.code(), "forbidden");
@@ -74,7 +72,6 @@ async fn a_trader_stops_only_himself_and_only_a_second_factor_lets_go() {
 #[tokio::test]
 async fn the_desk_is_stopped_for_everybody_and_a_drill_says_so() {
     let (desk, owner) = Desk::with_owner().await;
-    desk.ready(&owner).await;
     let drill = json!({ "scope": "desk", "reason": "the weekly drill", "drill": true }).to_string();
     let pulled = desk.ask("POST", KILL, Some(&owner), Some(&drill)).await;
     assert_eq!(
@@ -100,7 +97,6 @@ async fn a_limit_is_tightened_at_once_and_raised_with_a_second_factor() {
     let (desk, owner) = Desk::with_owner().await;
     let tina = desk.person("tina", Role::Trader, Some(Access::Trade)).await;
     let tinas = desk.sign_in("tina").await;
-    desk.ready(&owner).await;
     let hers = format!("user/{}", tina.id);
     assert_eq!(desk.set_limit(&tinas, &hers, "open_orders", "9").await.code(), "forbidden");
     for bad in ["NaN", "-1", "1e3", "1.5", "many", ""] {
