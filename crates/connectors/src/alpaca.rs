@@ -24,4 +24,4 @@ pub use client::Client;
 pub use data::{MarketData, Newest, Range, Rows};
 pub use feed::{Encoding, FeedSettings, start};
 pub use http::Failure;
-pub use settings::{Credentials, LIVE, PAPER, Settings, UnusableSettings};
+pub use settings::{Credentials, LIVE, PAPER, Settings, UnusableSettings, is_real_money};

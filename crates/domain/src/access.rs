@@ -89,6 +89,7 @@ named! {
     LimitsManage = "limits.manage", "Set risk limits";
     BooksManage = "books.manage", "Open and close books, and move money and units between them";
     LiveSwitch = "accounts.live", "Switch real money on and off";
+    AccountsManage = "accounts.manage", "Add, rename, activate, renew and remove accounts at brokers";
     UsersView = "users.view", "See people, their roles and grants";
     UsersManage = "users.manage", "Create, rename, disable and invite people";
     RolesAssign = "roles.assign", "Give and take roles, up to one's own";
@@ -126,7 +127,7 @@ impl Permission {
             | Self::OrdersApprove
             | Self::KillEngage
             | Self::BooksManage => Some(Access::Trade),
-            Self::LiveSwitch => Some(Access::Manage),
+            Self::LiveSwitch | Self::AccountsManage => Some(Access::Manage),
             _ => None,
         }
     }
@@ -207,6 +208,7 @@ impl Role {
                 LimitsManage,
                 BooksManage,
                 LiveSwitch,
+                AccountsManage,
                 UsersView,
                 UsersManage,
                 RolesAssign,

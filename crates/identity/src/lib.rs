@@ -59,7 +59,7 @@ pub use factor::{ENROLMENT_LIFE, Enrolled, Factors};
 pub use key::{ApiKey, IssuedKey, KEY_LIFE, KeyHolder, LONGEST_OVERLAP, NewKey};
 pub use network::{InvalidNetwork, Network};
 pub use password::Hashing;
-pub use people::{Change, Created, NewUser};
+pub use people::{Change, Created, NewUser, entrust};
 pub use policy::PasswordRule;
 pub use session::{ABSOLUTE, Authenticated, IDLE, Session, SignIn, SignedIn};
 pub use set_up::{INVITATION_LIFE, Invited, SET_UP_LIFE};

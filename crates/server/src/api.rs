@@ -7,6 +7,7 @@ mod accounts;
 mod approvals;
 mod audit;
 mod books;
+mod custody;
 mod factors;
 mod fills;
 mod health;
@@ -84,6 +85,7 @@ pub(crate) fn routes() -> OpenApiRouter<Desk> {
         .merge(users::routes())
         .merge(market::routes())
         .merge(accounts::routes())
+        .merge(custody::routes())
         .merge(orders::routes())
         .merge(fills::routes())
         .merge(venue::routes())

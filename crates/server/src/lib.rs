@@ -29,7 +29,6 @@ mod docs;
 mod pages;
 mod single_page;
 
-use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -82,7 +81,6 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     public_url: Arc<str>,
     stop: CancellationToken,
-    modes: HashMap<AccountId, &'static str>,
     names: names::Names,
     hub: stream::Hub,
     connections: stream::connection::Connections,
@@ -98,10 +96,6 @@ impl Deref for Desk {
 
 impl Desk {
     fn new(parts: Parts) -> Self {
-        let now = parts.clock.now();
-        let everything = domain::Context::operator(None, now);
-        let modes =
-            parts.gateway.accounts(&everything).into_iter().map(|one| (one.id, one.mode.as_str())).collect();
         Self(Arc::new(Inner {
             gateway: parts.gateway,
             market: parts.market,
@@ -112,7 +106,6 @@ impl Desk {
             clock: parts.clock,
             public_url: parts.public_url.into(),
             stop: parts.stop,
-            modes,
             names: names::Names::default(),
             hub: stream::Hub::new(),
             connections: stream::connection::Connections::default(),
@@ -121,7 +114,7 @@ impl Desk {
 
     /// Whether an account's money is real. Of an account that is not there: better to say yes.
     fn mode_of(&self, account: AccountId) -> &'static str {
-        self.modes.get(&account).copied().unwrap_or("live")
+        self.gateway.mode_of(account).map_or("live", |mode| mode.as_str())
     }
 
     /// Writes an act to the audit log that has no transaction of its own.

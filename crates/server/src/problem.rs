@@ -176,6 +176,29 @@ codes! {
         "A kill switch is engaged that covers the order. Cancels are still taken.";
     AccountNotLive = "account_not_live", CONFLICT, "Not live",
         "The account is for real money, and trading with it is not switched on.";
+    AccountPaused = "account_paused", CONFLICT, "Account paused",
+        "Somebody has paused the account: it takes no new risk until it is activated again. Cancels pass, and orders that \
+         close a position.";
+    // Accounts at brokers
+    AccountNameInvalid = "account_name_invalid", UNPROCESSABLE_ENTITY, "Name invalid",
+        "The name of an account has 1 to 64 characters, none of them invisible.";
+    AccountNameTaken = "account_name_taken", CONFLICT, "Name taken",
+        "Another account has this name.";
+    AccountOnDesk = "account_on_desk", CONFLICT, "On the desk already",
+        "The credentials open an account that is on the desk already: `value` is its name. Two of them would not know of \
+         each other's orders.";
+    CredentialsRefused = "credentials_refused", UNPROCESSABLE_ENTITY, "Credentials refused",
+        "The broker does not accept the credentials. They were not kept.";
+    CredentialsOfAnother = "credentials_of_another", CONFLICT, "Another account",
+        "The credentials open another account at the broker than this one. They were not kept.";
+    BrokerUnreachable = "broker_unreachable", BAD_GATEWAY, "Broker not reached",
+        "The broker did not answer, or not as this broker does, so the credentials could not be tried. They were not kept.";
+    AccountOpenOrders = "account_open_orders", CONFLICT, "Orders are open",
+        "An account is removed once all of its orders are at their end. Cancel them, and wait for those whose outcome is \
+         unknown.";
+    AccountHolds = "account_holds", CONFLICT, "Account holds something",
+        "The account holds something, which would stay at the broker: `value` says what. Repeat the account's name as \
+         `confirm_name` to remove it all the same.";
     // Books
     BookUnknown = "book_unknown", UNPROCESSABLE_ENTITY, "No such book",
         "The account has no such book.";

@@ -18,15 +18,13 @@ use storage::StorageError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
-use trading::{Account, Broker, FourEyes, Gateway, Mode, OrderLimits, PaperVenue, People};
+use trading::{Account, Broker, Custody as _, FourEyes, Gateway, Mode, OrderLimits, PaperVenue, People};
 use vault::{ExposeSecret as _, SecretString, Vault};
 
-use crate::broker::{ALPACA, Access};
+use crate::broker::{Brokers, PAPER};
 use crate::home::{Home, Opened};
 use crate::settings::Settings;
 
-/// What the paper accounts' broker is called.
-const PAPER: &str = "paper";
 /// Where the sandbox feed's key is kept, sealed.
 const FEED_KEY: &str = "feed/sandbox/key";
 /// How much of the generated market's past a new desk knows.
@@ -42,7 +40,7 @@ pub(crate) struct Desk {
     market_task: JoinHandle<()>,
     feed_task: JoinHandle<()>,
     sandbox: sandbox::Server,
-    venue: Venue,
+    venue: Arc<Venue>,
     stop: CancellationToken,
 }
 
@@ -75,9 +73,9 @@ impl Desk {
         let jitter = u64::from_le_bytes(vault::crypto::random());
         let feed_task = polygon::start(feed, market.feed("sandbox"), Arc::clone(clock), jitter, stop.clone());
 
-        let venue = Venue::open(home, settings, &market, clock, &stop).await?;
-        let brokers =
-            open_accounts(settings, opened, vault, &venue).await.context("the accounts cannot be opened")?;
+        let venue = Arc::new(Venue::open(home, settings, &market, clock, &stop).await?);
+        let custody = Brokers::of_desk(vault.clone(), Arc::clone(&venue), Money(settings.paper.cash_usd));
+        let brokers = open_accounts(opened, &custody).await.context("the accounts cannot be opened")?;
         let limits = OrderLimits {
             max_notional: Money(settings.orders.max_notional_usd),
             price_collar: settings.orders.price_collar,
@@ -89,6 +87,7 @@ impl Desk {
             market: market.clone(),
             clock: Arc::clone(clock),
             brokers,
+            custody: Some(Arc::new(custody)),
             limits,
             tick: TICK,
             jitter,
@@ -112,14 +111,14 @@ impl Desk {
             }
         }
         self.sandbox.closed().await;
-        if let Venue::Within(venue) = self.venue {
+        if let Venue::Within(venue) = self.venue.as_ref() {
             venue.close().await;
         }
     }
 }
 
 /// The paper venue.
-enum Venue {
+pub(crate) enum Venue {
     /// It is part of the desk.
     Within(PaperVenue),
     /// It is a process of its own, which may be down: then the desk starts all the same, and waits for it.
@@ -147,7 +146,7 @@ impl Venue {
     }
 
     /// A desk's account there, which begins with `cash` unless the venue has its own mind about it.
-    async fn broker(&self, account: AccountId, cash: Money) -> anyhow::Result<Arc<dyn Broker>> {
+    pub(crate) async fn broker(&self, account: AccountId, cash: Money) -> anyhow::Result<Arc<dyn Broker>> {
         match self {
             Self::Within(venue) => {
                 // Not only when it is new: the desk may have been stopped between the two.
@@ -239,10 +238,8 @@ fn remember_the_past(market: &Market, seed: u64, clock: &dyn Clock, stop: Cancel
 
 /// All accounts with their brokers; a desk without any gets its first paper account.
 async fn open_accounts(
-    settings: &Settings,
     opened: &Opened,
-    vault: &Vault,
-    venue: &Venue,
+    brokers: &Brokers,
 ) -> anyhow::Result<Vec<(Account, Arc<dyn Broker>)>> {
     let mut accounts = trading::accounts::list(&opened.db).await?;
     if accounts.is_empty() {
@@ -254,15 +251,11 @@ async fn open_accounts(
         };
         accounts.push(trading::accounts::open(&opened.db, &opened.operator(), first).await?);
     }
-    let mut brokers = Vec::new();
+    let mut opened = Vec::new();
     for account in accounts {
-        let broker = match account.broker.as_str() {
-            PAPER => venue.broker(account.id, Money(settings.paper.cash_usd)).await,
-            ALPACA => Access::of(vault, account.id).await.and_then(|access| access.broker()),
-            other => Err(anyhow::anyhow!("there is no broker {other:?}")),
-        };
+        let broker = brokers.open(&account).await;
         let broker = broker.with_context(|| format!("account {:?}", account.name))?;
-        brokers.push((account, broker));
+        opened.push((account, broker));
     }
-    Ok(brokers)
+    Ok(opened)
 }

@@ -53,7 +53,7 @@ enum Command {
     /// List, create, change and invite people
     #[command(subcommand)]
     User(user::User),
-    /// List accounts, add one at a broker, replace its credentials
+    /// List, add, import, rename, pause, renew and remove accounts at brokers
     #[command(subcommand)]
     Account(account::Account),
     /// Pull the kill switch: stop the desk, an account, a person, a book or a strategy

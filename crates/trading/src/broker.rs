@@ -12,6 +12,8 @@ use domain::{
 };
 use tokio::sync::mpsc;
 
+use crate::custody::Credentials;
+
 /// One account at a broker.
 ///
 /// The broker is given the desk's own order id as client order id, so that an order is found again whatever was lost.
@@ -48,6 +50,21 @@ pub trait Broker: Send + Sync {
     /// Opens the stream of what happens to orders. It ends when the connection is lost; what happened meanwhile is
     /// not repeated, and the caller reconciles.
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable>;
+
+    /// Uses other credentials from the next request on, and moves the stream over to them. A broker without any does
+    /// nothing.
+    ///
+    /// # Errors
+    /// They cannot be sent; those from before stay.
+    fn renew(&self, credentials: &Credentials) -> Result<(), BrokerUnreachable> {
+        let _ = credentials;
+        Ok(())
+    }
+
+    /// Whether the broker has said that it does not accept the credentials (any more).
+    fn is_locked_out(&self) -> bool {
+        false
+    }
 }
 
 /// Who does something for an order that the desk offers.

@@ -285,6 +285,14 @@ impl Switches {
         kills.map(|kill| (kill.scope.clone(), kill.clone())).collect()
     }
 
+    /// Lets an account in among those that are stopped: while `put` runs no switch is pulled or released, and it is given
+    /// those that the account has to know.
+    pub(crate) fn let_in(&self, account: &Account, put: impl FnOnce(BTreeMap<Scope, Kill>)) {
+        let held = self.held();
+        let kills = held.engaged.values().map(|pulled| &pulled.kill).filter(|kill| concerns(kill, account));
+        put(kills.map(|kill| (kill.scope.clone(), kill.clone())).collect());
+    }
+
     /// Orders of an account that were sent, and that the journal may not have.
     pub(crate) fn closings_of(&self, account: AccountId) -> Vec<Closing> {
         self.held().closings.iter().filter(|closing| closing.account == account).cloned().collect()
@@ -508,7 +516,7 @@ impl Gateway {
         let same = held.engaged.get(scope).is_some_and(|pulled| pulled.number == number);
         if done.is_ok() && same {
             held.engaged.remove(scope);
-            for desk in self.desks.values() {
+            for desk in self.desks.all().values() {
                 desk.core().rearm(scope);
             }
             tracing::warn!(%scope, drill = kill.drill, "a kill switch is released");
@@ -552,7 +560,7 @@ impl Gateway {
         let own = || ctx.require(Permission::KillEngage, Resource::Desk);
         match scope {
             Scope::Account(account) => {
-                let here = self.desks.contains_key(account);
+                let here = self.desks.get(account).is_some();
                 let may = desk.or_else(|_| ctx.require(Permission::KillEngage, Resource::Account(*account)));
                 match (here, may) {
                     (true, may) => Ok(may?),
@@ -595,7 +603,7 @@ impl Gateway {
             return Err(KillError::DrillOnEngaged(scope.clone()));
         }
         drop(held);
-        let accounts: Vec<Account> = self.desks.values().map(|desk| desk.account()).collect();
+        let accounts: Vec<Account> = self.desks.all().values().map(|desk| desk.account()).collect();
         let on_paper = |account: Account| match scope {
             Scope::Account(id) => account.id == *id && account.mode == Mode::Paper,
             Scope::Book(book) => {
@@ -617,7 +625,7 @@ impl Gateway {
 
     /// A book of any account.
     pub(crate) fn virtual_book(&self, book: BookId) -> Option<VirtualBook> {
-        self.desks.values().find_map(|desk| desk.core().book.virtual_book(book).cloned())
+        self.desks.all().values().find_map(|desk| desk.core().book.virtual_book(book).cloned())
     }
 
     /// Stops everything in memory, and lines up what is to be written down. Does not wait.
@@ -656,7 +664,7 @@ impl Gateway {
     /// comes between.
     fn put_into_cores(&self, kills: &[Kill], at: Timestamp) -> Vec<(Arc<Desk>, Braked)> {
         let mut all = Vec::new();
-        for desk in self.desks.values() {
+        for desk in self.desks.all().values() {
             let mut core = desk.core();
             let mut concerned = false;
             for kill in kills.iter().filter(|kill| concerns(kill, &core.account)).cloned().collect::<Vec<_>>()
@@ -723,7 +731,8 @@ impl Gateway {
     /// Keeps what a drill showed.
     async fn note_drill(&self, number: u64, engaged: &Engaged, called_at: Timestamp, took: Duration) {
         let scope = &engaged.kill.scope;
-        let accepted = self.desks.values().filter_map(|desk| {
+        let all = self.desks.all();
+        let accepted = all.values().filter_map(|desk| {
             let core = desk.core();
             core.accepted_at.filter(|_| concerns(&engaged.kill, &core.account))
         });

@@ -18,6 +18,7 @@
 
 pub mod accounts;
 mod broker;
+mod custody;
 
 pub mod risk;
 pub mod scope;
@@ -42,7 +43,7 @@ mod venue;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
 
-pub use accounts::{Account, AccountState, Blind, Holding, Mode};
+pub use accounts::{Account, AccountError, AccountState, Blind, Holding, Mode};
 pub use approvals::{Approval, ApprovalError, ApprovalId, ApprovalStatus, Asked, FourEyes, People};
 #[cfg(feature = "testing")]
 pub use broker::conformance;
@@ -51,6 +52,7 @@ pub use broker::{
     Profile, Refusal, SubmitFailure, Terms, Way,
 };
 pub use core::{Amendment, Choice, HeadRoom, Kill, Priority, Unknown};
+pub use custody::{Credentials, Custody, CustodyError, Opening, Tried};
 pub use gateway::{
     AmendError, CancelError, CommandError, Gateway, Parts, Preview, StartError, SubmitError, Submitted,
     TradingEvent,

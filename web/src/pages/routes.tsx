@@ -86,6 +86,12 @@ const account = createRoute({
   component: lazyRouteComponent(() => import("./trading/account"), "Account"),
 });
 
+const accounts = createRoute({
+  getParentRoute: () => root,
+  path: "/accounts",
+  component: lazyRouteComponent(() => import("./trading/accounts"), "Accounts"),
+});
+
 const risk = createRoute({
   getParentRoute: () => root,
   path: "/risk",
@@ -149,6 +155,7 @@ export const router = createRouter({
     orders,
     portfolio,
     account,
+    accounts,
     books,
     risk,
     approvals,

@@ -15,6 +15,7 @@ use trading::{
 use super::client::Client;
 use super::http::{Connection, Failure, Request, SHORT};
 use super::refusal::refusal;
+use super::settings::Credentials;
 use super::translate::{self, Nonsense};
 use super::{stream, symbol};
 
@@ -71,7 +72,9 @@ impl AlpacaAccount {
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<T, Failure> {
         let request = Request { method, path, connection: Connection::Kept, most: SHORT };
-        self.client.noting(self.client.shared.http.send(request, body).await)
+        let asked = self.client.shared.renewals();
+        let answer = self.client.shared.http.send(request, body).await;
+        self.client.noting(asked, answer)
     }
 
     async fn place(
@@ -229,5 +232,16 @@ impl Broker for AlpacaAccount {
 
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable> {
         stream::open(&self.client.shared).await
+    }
+
+    fn renew(&self, credentials: &trading::Credentials) -> Result<(), BrokerUnreachable> {
+        let trading::Credentials { key_id, secret } = credentials.clone();
+        self.client
+            .renew(Credentials { key_id, secret })
+            .map_err(|error| BrokerUnreachable(error.to_string()))
+    }
+
+    fn is_locked_out(&self) -> bool {
+        self.client.is_locked_out()
     }
 }

@@ -38,6 +38,12 @@ pub(super) struct Shared {
 pub(super) struct Standing {
     /// Ends the stream that is open.
     pub(super) hang_up: CancellationToken,
+    /// Moves the stream that is open over to other credentials.
+    pub(super) renewed: CancellationToken,
+    /// How often the credentials were renewed: what Alpaca says about earlier ones proves nothing about those of now.
+    pub(super) renewals: u64,
+    /// Alpaca does not accept the credentials of now.
+    pub(super) locked_out: bool,
     /// Somebody else has the stream: it is left alone until then.
     pub(super) conflict_until: Option<Instant>,
 }
@@ -71,12 +77,24 @@ impl Client {
         Arc::new(AlpacaAccount { client: self.clone() })
     }
 
-    /// Other credentials for the same account, from the next request on. What is open stays open.
+    /// Other credentials for the same account, from the next request on. What is open stays open; the stream is opened
+    /// anew before the old one is left.
     ///
     /// # Errors
     /// They cannot be sent; the old ones stay.
     pub fn renew(&self, credentials: Credentials) -> Result<(), UnusableSettings> {
-        self.shared.http.renew(credentials)
+        let mut standing = self.shared.standing();
+        self.shared.http.renew(credentials)?;
+        standing.renewals += 1;
+        standing.locked_out = false;
+        standing.conflict_until = None;
+        std::mem::take(&mut standing.renewed).cancel();
+        Ok(())
+    }
+
+    /// Whether Alpaca has said that it does not accept the credentials.
+    pub(super) fn is_locked_out(&self) -> bool {
+        self.shared.standing().locked_out
     }
 
     /// What the account has and may do. Also the way to try credentials.
@@ -146,15 +164,25 @@ impl Client {
         path: &str,
         most: usize,
     ) -> Result<T, Failure> {
+        let asked = self.shared.renewals();
         let answer = self.shared.http.get(path, Connection::Fresh, most).await;
-        self.noting(answer)
+        self.noting(asked, answer)
     }
 
-    pub(super) fn noting<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if answer.as_ref().is_err_and(Failure::is_unauthorized) {
-            let mut standing = self.shared.standing();
-            std::mem::take(&mut standing.hang_up).cancel();
+    /// Notes what an answer says about the credentials that were asked with.
+    pub(super) fn noting<T>(&self, asked: u64, answer: Result<T, Failure>) -> Result<T, Failure> {
+        let mut standing = self.shared.standing();
+        if standing.renewals == asked {
+            match &answer {
+                Ok(_) => standing.locked_out = false,
+                Err(failure) if failure.is_unauthorized() => {
+                    standing.locked_out = true;
+                    std::mem::take(&mut standing.hang_up).cancel();
+                }
+                Err(_) => {}
+            }
         }
+        drop(standing);
         answer
     }
 
@@ -293,6 +321,11 @@ impl Client {
 }
 
 impl Shared {
+    /// How often the credentials were renewed.
+    pub(super) fn renewals(&self) -> u64 {
+        self.standing().renewals
+    }
+
     pub(super) fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -85,6 +85,17 @@ pub enum UnusableSettings {
     Client(#[source] reqwest::Error),
 }
 
+/// Whether an address is that of real money; `None` for a server that is not Alpaca's own, of which nobody can know.
+pub fn is_real_money(url: &str) -> Option<bool> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    // Whatever else is there is taken for the worse.
+    let is_alpacas = host == "alpaca.markets" || host.ends_with(".alpaca.markets");
+    is_alpacas.then(|| host != "paper-api.alpaca.markets")
+}
+
 /// Secrets cross a network only under TLS. `schemes` is the one with TLS and the one without.
 pub(super) fn check_url(url: &str, [secure, open]: [&str; 2]) -> Result<(), UnusableSettings> {
     let Some((scheme, rest)) = url.split_once("://") else { return Err(UnusableSettings::Url) };
@@ -118,6 +129,20 @@ mod tests {
             "",
         ] {
             assert!(!allowed(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn real_money_is_known_by_its_address() {
+        for (url, expected) in [
+            (LIVE, Some(true)),
+            ("https://API.Alpaca.Markets.:443/", Some(true)),
+            ("https://something-new.alpaca.markets", Some(true)),
+            (PAPER, Some(false)),
+            ("https://desk.example/alpaca", None),
+            ("https://paper-api.alpaca.markets.example", None),
+        ] {
+            assert_eq!(is_real_money(url), expected, "{url}");
         }
     }
 

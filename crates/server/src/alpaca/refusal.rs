@@ -210,6 +210,7 @@ impl From<SubmitError> for Refusal {
             SubmitError::Unsupported { .. } => Self::impossible(words),
             SubmitError::Killed(_)
             | SubmitError::Blind(_)
+            | SubmitError::Paused { .. }
             | SubmitError::NotLive
             | SubmitError::AwaitsApproval { .. }
             | SubmitError::NeedsApproval(_)

@@ -91,6 +91,21 @@ pub(crate) struct AccountDetail {
     /// Since when real money may be traded; none on paper, and where it is not switched on.
     #[schema(required)]
     live_since_at: Option<At>,
+    /// Since when it takes no new risk because somebody has paused it.
+    #[schema(required)]
+    paused_since_at: Option<At>,
+    /// Since when the broker's stream is open; none while it is not.
+    #[schema(required)]
+    stream_since_at: Option<At>,
+    /// When the broker last said anything.
+    #[schema(required)]
+    heard_at: Option<At>,
+    /// When what opens it at the broker was last replaced; none where nothing is needed, and where it was kept before this
+    /// was noted.
+    #[schema(required)]
+    credentials_since_at: Option<At>,
+    /// The broker does not accept the account's credentials: they are to be renewed.
+    locked_out: bool,
     /// How the cost of what is sold is reckoned.
     #[schema(value_type = words::CostMethod)]
     cost_method: domain::CostMethod,
@@ -114,6 +129,11 @@ impl AccountDetail {
         let head_room = state.head_room;
         Some(Self {
             live_since_at: state.account.live_since.map(At),
+            paused_since_at: state.account.paused_since.map(At),
+            stream_since_at: state.listening_since.map(At),
+            heard_at: state.heard_at.map(At),
+            credentials_since_at: state.account.credentials_since.map(At),
+            locked_out: state.is_locked_out,
             cost_method: state.account.cost_method,
             account: AccountSummary::new(ctx, state.account)?,
             deposits: state.deposits.into(),

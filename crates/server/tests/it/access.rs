@@ -168,6 +168,9 @@ fn body(rule: &Rule, user: &str) -> Option<String> {
         }
         ("PUT", "/api/v1/limits") => r#"{"scope":"desk","kind":"open_orders","value":"many"}"#,
         ("POST", "/api/v1/limits/drawdown-reset") => r#"{"scope":"desk"}"#,
+        ("POST", "/api/v1/accounts") => r#"{"name":"","broker":"paper","mode":"paper"}"#,
+        ("PATCH", "/api/v1/accounts/{id}") => r#"{"name":""}"#,
+        ("PUT", path) if path.ends_with("/credentials") => r#"{"key_id":"x","secret":"x"}"#,
         ("POST", path) if path.ends_with("/approve") || path.ends_with("/refuse") => "{}",
         ("POST", path) if path.ends_with("/live") => r#"{"name":"x"}"#,
         ("PUT", path) if path.ends_with("/live") => return None,

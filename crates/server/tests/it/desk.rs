@@ -27,6 +27,8 @@ use trading::accounts::NewAccount;
 use trading::{FourEyes, Gateway, Mode, OrderLimits, PaperSettings, PaperVenue, People};
 use vault::{MASTER_KEY_FILE, MasterKey, SigningKey, Vault};
 
+use crate::accounts::Locked;
+
 pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
 
 /// A whole desk with two paper accounts.
@@ -82,7 +84,7 @@ impl Desk {
         let db = Database::open(&url, Some(Arc::new(Chain::new(signing.clone())))).await.expect("a database");
         let master = MasterKey::open_or_create(&home.path().join(MASTER_KEY_FILE)).expect("a master key");
         let vault = Vault::open(db.clone(), master, clock.now()).await.expect("a vault");
-        let identity = Identity::new(db.clone(), vault, clock.clone(), Hashing::weak_for_tests());
+        let identity = Identity::new(db.clone(), vault.clone(), clock.clone(), Hashing::weak_for_tests());
         let stop = CancellationToken::new();
         let market = Market::new(market::Settings::new(vec![instrument()]), clock.clone());
         let mut feed = market.feed("test");
@@ -109,6 +111,7 @@ impl Desk {
             market: market.clone(),
             clock: clock.clone(),
             brokers,
+            custody: Some(Arc::new(Locked { venue: venue.clone(), vault })),
             limits: OrderLimits::default(),
             tick: Duration::from_millis(50),
             jitter: 1,

@@ -83,7 +83,7 @@ impl Desk {
 }
 
 /// A second factor, just shown: keys are made with one only.
-async fn enrol(session: &Session) {
+pub(crate) async fn enrol(session: &Session) {
     let password = json!({ "password": PASSWORD });
     let (_, enrolment) = session.call(Method::POST, "/factors/totp", Some(password)).await.unwrap();
     let key = enrolment["key"].as_str().unwrap().replace(' ', "");

@@ -1,14 +1,16 @@
 //! One account in trading: its core, its broker, the way to its router, and the line of orders that wait for the disk.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{AccountId, Order, OrderId};
 use rustc_hash::FxHashMap;
 use storage::{StorageError, Tx};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{Shared, TradingEvent};
-use crate::accounts::Account;
+use crate::accounts::{Account, Mode};
 use crate::broker::Broker;
 use crate::core::{Command, Core, Reply, Ticket};
 use crate::store::{self, Inserted, Intent, JournalError};
@@ -26,7 +28,12 @@ pub(crate) struct Desk {
     pub(crate) epoch: i64,
     /// Rings when there is something to do that no message says.
     pub(crate) wake: Notify,
+    /// Ends its router and whatever else looks after the account.
+    pub(crate) stop: CancellationToken,
+    /// The broker was found not to accept its credentials, and that was written down.
+    pub(crate) locked_out: AtomicBool,
     id: AccountId,
+    mode: Mode,
     commands: mpsc::Sender<Command>,
     core: Mutex<Core>,
     line: Mutex<Line>,
@@ -61,9 +68,13 @@ impl Desk {
         broker: Arc<dyn Broker>,
         epoch: i64,
         commands: mpsc::Sender<Command>,
+        stop: CancellationToken,
     ) -> Self {
         Self {
             id: core.account.id,
+            mode: core.account.mode,
+            stop,
+            locked_out: AtomicBool::new(false),
             broker,
             epoch,
             wake: Notify::new(),
@@ -81,6 +92,11 @@ impl Desk {
 
     pub(crate) fn account_id(&self) -> AccountId {
         self.id
+    }
+
+    /// Whether its money is real. That never changes.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The account as it stands.

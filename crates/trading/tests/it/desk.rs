@@ -216,6 +216,7 @@ impl Desk {
             market: market.clone(),
             clock: clock.clone(),
             brokers: vec![(account.clone(), broker.clone())],
+            custody: None,
             limits: OrderLimits::default(),
             tick: TICK,
             jitter: 1,

@@ -38,6 +38,7 @@ const TITLES: Record<string, string> = {
   "/orders": "Orders",
   "/portfolio": "Portfolio",
   "/account": "Account",
+  "/accounts": "Broker accounts",
   "/books": "Books",
   "/risk": "Risk",
   "/approvals": "Approvals",
@@ -276,6 +277,7 @@ function PersonMenu() {
         <b className="block font-semibold text-ink">{user.display_name}</b>
         {user.username} · {user.roles.join(", ").replaceAll("_", " ")}
       </MenuLabel>
+      <MenuItem onSelect={() => void navigate({ to: "/accounts" })}>Broker accounts</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/security" })}>Security</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/keys" })}>API keys</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/about" })}>About</MenuItem>
