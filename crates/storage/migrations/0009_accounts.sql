@@ -5,3 +5,5 @@ ALTER TABLE accounts ADD COLUMN paused_since BIGINT;            -- no new risk s
 ALTER TABLE accounts ADD COLUMN credentials_since BIGINT;       -- when what opens it at its broker was sealed last
 ALTER TABLE accounts ADD COLUMN broker_account TEXT;            -- what the broker calls it: no two rows for one account
 ALTER TABLE accounts ADD COLUMN removed_at BIGINT;              -- orders, fills and audit rows stay; NULL: not removed
+
+CREATE UNIQUE INDEX accounts_at_broker ON accounts (broker, broker_account) WHERE removed_at IS NULL;

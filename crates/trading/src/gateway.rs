@@ -10,6 +10,7 @@ pub(crate) mod open;
 mod previews;
 mod reading;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Each account with its broker.
     pub brokers: Vec<(Account, Arc<dyn Broker>)>,
-    /// Opens more of them while the desk runs; `None`: there are those with which it started.
+    /// Opens more of them while the desk runs; `None`: there are those with which it started, as they are.
     pub custody: Option<Arc<dyn Custody>>,
     /// What an order may be.
     pub limits: OrderLimits,
@@ -161,8 +162,8 @@ pub(crate) struct Shared {
     jitter: u64,
     /// Ends every router.
     stop: CancellationToken,
-    /// Accounts come, change and go one after the other.
-    following: tokio::sync::Mutex<()>,
+    /// Accounts come, change and go one after the other. With those of which was said that they cannot be opened.
+    following: tokio::sync::Mutex<BTreeSet<AccountId>>,
     /// Limits change one after the other.
     pub(crate) changing: tokio::sync::Mutex<()>,
     limits: RwLock<LimitBook>,

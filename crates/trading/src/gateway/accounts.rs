@@ -23,7 +23,7 @@ impl Gateway {
         let entry = AuditEntry::by(ctx, "account.add_refused").on("desk", "desk").with(detail);
         match accounts::add(&self.shared.db, custody, ctx, opening).await {
             Ok(account) => {
-                self.keep_up().await;
+                self.keep_up(custody).await;
                 Ok(account)
             }
             Err(error) => Err(self.refuse_credentials(entry, error).await),
@@ -41,8 +41,9 @@ impl Gateway {
         name: &str,
     ) -> Result<Account, AccountError> {
         self.desk(ctx, Permission::AccountsManage, id)?;
+        let custody = self.custody()?;
         let account = accounts::rename(&self.shared.db, ctx, id, name).await?;
-        self.keep_up().await;
+        self.keep_up(custody).await;
         Ok(account)
     }
 
@@ -76,8 +77,9 @@ impl Gateway {
     pub async fn activate_account(&self, ctx: &Context, id: AccountId) -> Result<Account, AccountError> {
         self.desk(ctx, Permission::AccountsManage, id)?;
         ctx.require_recent_factor()?;
+        let custody = self.custody()?;
         let account = accounts::pause(&self.shared.db, ctx, id, false).await?;
-        self.keep_up().await;
+        self.keep_up(custody).await;
         Ok(account)
     }
 
@@ -100,7 +102,7 @@ impl Gateway {
         let entry = entry.with(json!({ "name": before.name, "key_id": credentials.key_id }));
         match accounts::renew(&self.shared.db, custody, ctx, &before, credentials).await {
             Ok(account) => {
-                self.keep_up().await;
+                self.keep_up(custody).await;
                 Ok(account)
             }
             Err(error) => Err(self.refuse_credentials(entry, error).await),
@@ -125,7 +127,7 @@ impl Gateway {
         let leaving = Leaving::of(&desk)?;
         accounts::remove(&self.shared.db, custody, ctx, id, repeated).await?;
         leaving.for_good();
-        self.keep_up().await;
+        self.keep_up(custody).await;
         Ok(())
     }
 
@@ -153,15 +155,6 @@ impl Gateway {
         match self.record(entry.ended(Outcome::Refused)).await {
             Ok(()) => error,
             Err(error) => error.into(),
-        }
-    }
-
-    /// What was written is done, also where it cannot be seen to at once: the next look takes it up.
-    async fn keep_up(&self) {
-        let Some(custody) = &self.shared.custody else { return };
-        let following = self.shared.following.lock().await;
-        if let Err(error) = self.follow(custody, &following).await {
-            tracing::warn!(%error, "the accounts cannot be looked at");
         }
     }
 }

@@ -4,13 +4,13 @@
 //! Whatever is done to accounts is done to their table first, by this desk or by a command beside it. So there is one way
 //! from the table into the running desk, and it does not matter who changed it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use domain::{AccountId, AuditEntry};
 use serde_json::json;
 use storage::StorageError;
-use tokio::sync::MutexGuard;
 
 use super::{Desk, Gateway, TradingEvent, open};
 use crate::accounts::{self, Account};
@@ -28,22 +28,26 @@ pub(super) fn start(gateway: &Gateway) {
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            let following = gateway.shared.following.lock().await;
-            if let Err(error) = gateway.follow(&custody, &following).await {
-                tracing::warn!(%error, "the accounts cannot be looked at");
-            }
-            drop(following);
+            gateway.keep_up(&custody).await;
             gateway.note_lock_outs().await;
         }
     }));
 }
 
 impl Gateway {
-    /// Brings the running desk in line with the table. Whoever asks holds the lock, so that it is done once at a time.
-    pub(super) async fn follow(
+    /// Brings the running desk in line with the table. Where that is not possible now, the next look does it.
+    pub(super) async fn keep_up(&self, custody: &Arc<dyn Custody>) {
+        let mut unopened = self.shared.following.lock().await;
+        if let Err(error) = self.follow(custody, &mut unopened).await {
+            tracing::warn!(%error, "the accounts cannot be looked at");
+        }
+    }
+
+    /// `unopened` has those of which was said that they cannot be opened.
+    async fn follow(
         &self,
         custody: &Arc<dyn Custody>,
-        _following: &MutexGuard<'_, ()>,
+        unopened: &mut BTreeSet<AccountId>,
     ) -> Result<(), StorageError> {
         let stored = accounts::list(&self.shared.db).await?;
         let running = self.desks.all();
@@ -56,7 +60,16 @@ impl Gateway {
         for account in stored {
             match running.get(&account.id) {
                 Some(desk) => self.take_as_it_is(custody, desk, account).await,
-                None if is_last => self.take_over(custody, account).await,
+                None if is_last => {
+                    let (id, name) = (account.id, account.name.clone());
+                    match self.take_over(custody, account).await {
+                        Ok(()) => drop(unopened.remove(&id)),
+                        Err(error) if unopened.insert(id) => {
+                            tracing::error!(error, account = name, "an account cannot be taken over");
+                        }
+                        Err(_) => {}
+                    }
+                }
                 None => {}
             }
         }
@@ -64,25 +77,19 @@ impl Gateway {
     }
 
     /// Takes an account over that came while the desk ran.
-    async fn take_over(&self, custody: &Arc<dyn Custody>, account: Account) {
-        let name = account.name.clone();
-        let broker = match custody.open(&account).await {
-            Ok(broker) => broker,
-            Err(error) => return tracing::error!(%error, account = name, "an account cannot be opened"),
-        };
-        match open::open(&self.shared, account, broker).await {
-            Ok(desk) => {
-                let account = desk.account();
-                // What was pulled since the account was read is not missed, nor what was released.
-                self.shared.switches.let_in(&account, |kills| {
-                    desk.core().obey(kills);
-                    self.desks.put(desk.clone());
-                });
-                tracing::info!(account = account.name, mode = %account.mode, "an account is taken over");
-                self.tell_account(account.id);
-            }
-            Err(error) => tracing::error!(%error, account = name, "an account cannot be taken over"),
-        }
+    async fn take_over(&self, custody: &Arc<dyn Custody>, account: Account) -> Result<(), String> {
+        let broker = custody.open(&account).await.map_err(|error| error.to_string())?;
+        let opened = open::open(&self.shared, account, broker).await;
+        let desk = opened.map_err(|error| error.to_string())?;
+        let account = desk.account();
+        // What was pulled since the account was read is not missed, nor what was released.
+        self.shared.switches.let_in(&account, |kills| {
+            desk.core().obey(kills);
+            self.desks.put(desk.clone());
+        });
+        tracing::info!(account = account.name, mode = %account.mode, "an account is taken over");
+        self.tell_account(account.id);
+        Ok(())
     }
 
     /// Takes an account as it is stored now. Real money is not among what is taken: who switches it is this desk.
@@ -94,10 +101,13 @@ impl Gateway {
                 Ok(None) => Ok(()),
                 Err(error) => Err(error.to_string()),
             };
-            if let Err(error) = renewed {
-                return tracing::error!(error, account = before.name, "an account cannot be renewed");
+            match renewed {
+                Ok(()) => {
+                    tracing::info!(account = before.name, mode = %before.mode, "an account has other credentials");
+                }
+                // The old ones go on being used; they are not tried again before the next ones are kept.
+                Err(error) => tracing::error!(error, account = before.name, "an account cannot be renewed"),
             }
-            tracing::info!(account = before.name, mode = %before.mode, "an account has other credentials");
         }
         let after = Account { cost_method: before.cost_method, live_since: before.live_since, ..stored };
         if after == before {
