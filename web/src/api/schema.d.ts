@@ -51,7 +51,12 @@ export interface paths {
         /** Accounts that may be seen */
         get: operations["accounts"];
         put?: never;
-        post?: never;
+        /**
+         * Add an account at a broker
+         * @description What opens it is tried first, then sealed. The account trades at once; you manage it, and nobody else has access yet.
+         *     Needs a second factor of the last 5 minutes.
+         */
+        post: operations["add_account"];
         delete?: never;
         options?: never;
         head?: never;
@@ -69,10 +74,16 @@ export interface paths {
         get: operations["account"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Remove an account
+         * @description What opens it is destroyed. Orders and fills stay stored, the audit log stays readable. Refused while an order of it is
+         *     open or unknown. What it holds stays at the broker. Needs a second factor of the last 5 minutes.
+         */
+        delete: operations["remove_account"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Rename an account */
+        patch: operations["rename_account"];
         trace?: never;
     };
     "/api/v1/accounts/{id}/books": {
@@ -151,6 +162,26 @@ export interface paths {
          *     same together.
          */
         put: operations["set_cost_method"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Replace what opens an account
+         * @description It is tried first. Open orders stay, and nothing is restarted. Needs a second factor of the last 5 minutes.
+         */
+        put: operations["replace_credentials"];
         post?: never;
         delete?: never;
         options?: never;
@@ -277,6 +308,30 @@ export interface paths {
          */
         post: operations["preview_order"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause an account
+         * @description It takes no new risk until it is activated, also after a restart. Cancels pass, and orders that close a position.
+         */
+        post: operations["pause_account"];
+        /**
+         * Activate an account that was paused
+         * @description Needs a second factor of the last 5 minutes.
+         */
+        delete: operations["activate_account"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1196,6 +1251,11 @@ export interface components {
     schemas: {
         /** @enum {string} */
         Access: "view" | "trade" | "manage";
+        /** @description What is to be changed of an account. */
+        AccountChange: {
+            /** @description What it is to be called. */
+            name: string;
+        };
         /** @description An account and its money now. */
         AccountDetail: components["schemas"]["AccountSummary"] & {
             as_of_at: components["schemas"]["Time"];
@@ -1212,12 +1272,17 @@ export interface components {
             cash: components["schemas"]["Decimal"];
             /** @description How the cost of what is sold is reckoned. */
             cost_method: components["schemas"]["CostMethod"];
+            credentials_since_at: components["schemas"]["Time"] | null;
             /** @description What came in from outside since the account was opened, less what went out. Not profit. */
             deposits: components["schemas"]["Decimal"];
             /** @description Cash and holdings at market prices. */
             equity: components["schemas"]["Decimal"];
+            heard_at: components["schemas"]["Time"] | null;
             live_since_at: components["schemas"]["Time"] | null;
+            /** @description The broker does not accept the account's credentials: they are to be renewed. */
+            locked_out: boolean;
             open_orders: number;
+            paused_since_at: components["schemas"]["Time"] | null;
             /** @description Profit of what was closed, less fees. */
             realised_pnl: components["schemas"]["Decimal"];
             /** @description What is left of the budget of requests at the broker. */
@@ -1227,6 +1292,7 @@ export interface components {
             sparing_since_at: components["schemas"]["Time"] | null;
             /** @description `blind`: the desk cannot see it at the broker, and takes on no new risk. */
             state: components["schemas"]["AccountVisibility"];
+            stream_since_at: components["schemas"]["Time"] | null;
             /** @description Profit of what is held, at market prices. */
             unrealised_pnl: components["schemas"]["Decimal"];
         };
@@ -1867,6 +1933,34 @@ export interface components {
         };
         /** @enum {string} */
         Mode: "paper" | "live";
+        /** @description An account to be added. */
+        NewAccount: {
+            /** @description At which broker, as `alpaca` or `paper`. */
+            broker: string;
+            /** @description The id of the broker's API key. Not for `paper`, which needs none. */
+            key_id?: string | null;
+            /** @description Whether its money is real. Never guessed. */
+            mode: components["schemas"]["Mode"];
+            /** @description What it is to be called on the desk. */
+            name: string;
+            /**
+             * Format: password
+             * @description Its secret. It is sealed and shown to nobody again.
+             */
+            secret?: string | null;
+            /** @description Another address than the broker's own, as that of a desk that speaks the same. */
+            url?: string | null;
+        };
+        /** @description What opens an account from now on. */
+        NewCredentials: {
+            /** @description The id of the broker's API key. */
+            key_id: string;
+            /**
+             * Format: password
+             * @description Its secret. It is sealed and shown to nobody again.
+             */
+            secret: string;
+        };
         /** @description A key to be made. */
         NewKey: {
             /** @description The one account that it is for: one granted to you. */
@@ -2112,7 +2206,7 @@ export interface components {
             time_weighted: components["schemas"]["Return"] | null;
         };
         /** @enum {string} */
-        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage" | "keys.manage";
+        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "accounts.manage" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage" | "keys.manage";
         /** @description A permission in words. */
         PermissionEntry: {
             permission: components["schemas"]["Permission"];
@@ -2654,6 +2748,37 @@ export interface operations {
             };
         };
     };
+    add_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAccount"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     account: {
         parameters: {
             query?: never;
@@ -2665,6 +2790,71 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_account: {
+        parameters: {
+            query?: {
+                /** @description The account's name, repeated: needed where it holds something, so that nobody removes the wrong one. */
+                confirm_name?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountChange"];
+            };
+        };
         responses: {
             200: {
                 headers: {
@@ -2833,6 +3023,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_credentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCredentials"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
             };
             default: {
                 headers: {
@@ -3084,6 +3308,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OrderPreview"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    activate_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
                 };
             };
             default: {
