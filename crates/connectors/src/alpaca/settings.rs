@@ -87,10 +87,9 @@ pub enum UnusableSettings {
 
 /// Whether an address is that of real money; `None` for a server that is not Alpaca's own, of which nobody can know.
 pub fn is_real_money(url: &str) -> Option<bool> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    // Read as it is read when it is asked: what looks like another host may not be one.
+    let url = reqwest::Url::parse(url).ok()?;
+    let host = url.host_str()?.trim_end_matches('.');
     // Whatever else is there is taken for the worse.
     let is_alpacas = host == "alpaca.markets" || host.ends_with(".alpaca.markets");
     is_alpacas.then(|| host != "paper-api.alpaca.markets")
@@ -138,6 +137,8 @@ mod tests {
             (LIVE, Some(true)),
             ("https://API.Alpaca.Markets.:443/", Some(true)),
             ("https://something-new.alpaca.markets", Some(true)),
+            ("https://%61pi.alpaca.markets", Some(true)),
+            (r"https://api.alpaca.markets\x.example", Some(true)),
             (PAPER, Some(false)),
             ("https://desk.example/alpaca", None),
             ("https://paper-api.alpaca.markets.example", None),

@@ -169,7 +169,7 @@ mod tests {
             "- name: A\n  broker: alpaca\n  mode: paper\n  kye_id: K\n  secret: hush\n",
             &format!("line 4: there is no field kye_id; {known}"),
         );
-        check("- name: A\n  broker: alpaca\n  key_id: hush\n", "line 1: the field mode is missing");
+        check("- name: A\n  broker: alpaca\n  key_id: hush\n", "line 3: the field mode is missing");
         check("- name: A\n  broker: alpaca\n  mode: hush\n", "line 3: the mode is paper or live");
         check("- hush-1\n", "line 1: this is no list of accounts in YAML");
         check("- name: A\n  secret: [hush]\n", "line 2: this is no list of accounts in YAML");
