@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::{author, describe};
 use crate::gateway::{Desk, Gateway, SubmitError, Submitted, TradingEvent, repeated};
 use crate::limits::Change;
+use crate::outbox::Event;
 use crate::risk::{Limit, LimitKind, LimitValue};
 use crate::scope::Scope;
 use crate::store as orders;
@@ -383,6 +384,7 @@ impl Gateway {
             ..self.asked(ctx, Asked::Order { account, request: Box::new(request.clone()) })
         };
         let entry = self.entry(ctx, &approval);
+        let (outbox, mode) = (self.shared.outbox.clone(), desk.account().mode);
         let written = self.shared.db.write(move |tx: &mut Tx| {
             Box::pin(async move {
                 if let Some(before) = store::of_order(tx, account, &request.client_order_id).await? {
@@ -391,6 +393,7 @@ impl Gateway {
                 }
                 store::insert(tx, &approval).await?;
                 tx.record(entry);
+                outbox.post(tx, || vec![Event::waiting(&approval, Some(mode))]).await?;
                 Ok::<_, StorageError>(Some(approval.id))
             })
         });
@@ -419,12 +422,12 @@ impl Gateway {
             after: change.after.as_ref().map(LimitValue::to_string),
         };
         let approval = Approval { why: "it lets more through than before".into(), ..self.asked(ctx, what) };
-        let (id, entry) = (approval.id, self.entry(ctx, &approval));
+        let (id, entry, outbox) = (approval.id, self.entry(ctx, &approval), self.shared.outbox.clone());
         let written = self.shared.db.write(move |tx: &mut Tx| {
             Box::pin(async move {
                 store::insert(tx, &approval).await?;
                 tx.record(entry);
-                Ok::<_, StorageError>(())
+                outbox.post(tx, || vec![Event::waiting(&approval, None)]).await
             })
         });
         written.await?;

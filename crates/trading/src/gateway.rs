@@ -32,6 +32,7 @@ use crate::broker::Broker;
 use crate::core::{Accepting, Amendment, Choice, Command, Refused, Reply, describe, total};
 use crate::kill::{self, KillFile, Switches};
 use crate::limits;
+use crate::outbox::{Event, Outbox};
 use crate::risk::{self, Check, Ledger, LimitBook, OrderLimits};
 use crate::router::LiveView;
 use crate::store::{self, BookedFill, Inserted, JournalError};
@@ -151,6 +152,7 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<TradingEvent>,
     pub(crate) switches: Switches,
     pub(crate) four_eyes: FourEyes,
+    pub(crate) outbox: Outbox,
     /// Limits change one after the other.
     pub(crate) changing: tokio::sync::Mutex<()>,
     limits: RwLock<LimitBook>,
@@ -207,6 +209,7 @@ impl Gateway {
             events,
             switches,
             four_eyes,
+            outbox: Outbox::default(),
             changing: tokio::sync::Mutex::default(),
             limits: RwLock::new(limits),
             ledger: Mutex::new(Ledger::new()),
@@ -586,6 +589,11 @@ impl Gateway {
         }
     }
 
+    /// What is kept of what happens, for whoever is told of it elsewhere.
+    pub fn outbox(&self) -> &Outbox {
+        &self.shared.outbox
+    }
+
     /// What changes from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<TradingEvent> {
         self.shared.events.subscribe()
@@ -649,10 +657,25 @@ impl Gateway {
             Some(desk) => desk.account().sign(entry),
             None => entry,
         };
-        match self.record(entry).await {
+        let event = Event::refusal(account, ctx, &entry.detail);
+        match self.record_and_tell(entry, event).await {
             Ok(()) => refusal,
             Err(error) => SubmitError::Journal(error),
         }
+    }
+
+    /// Writes an audit row, and the event that tells the same.
+    async fn record_and_tell(&self, entry: AuditEntry, event: Event) -> Result<(), StorageError> {
+        let outbox = self.shared.outbox.clone();
+        self.shared
+            .db
+            .write(move |tx: &mut Tx| {
+                Box::pin(async move {
+                    tx.record(entry);
+                    outbox.post(tx, || vec![event]).await
+                })
+            })
+            .await
     }
 
     /// Writes an audit row by itself.

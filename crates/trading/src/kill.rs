@@ -43,6 +43,7 @@ use crate::books::VirtualBook;
 use crate::broker::CancelFailure;
 use crate::core::{Braked, Closing, Input, Kill, author};
 use crate::gateway::{Desk, Gateway, Shared, TradingEvent};
+use crate::outbox::Event;
 use crate::scope::Scope;
 
 /// How long the answer waits for the switch to be written down and for the broker to take the cancels.
@@ -527,16 +528,7 @@ impl Gateway {
     pub fn kills(&self, ctx: &Context) -> Vec<Switch> {
         let switches = &self.shared.switches;
         let held = switches.held();
-        let sees = |account| ctx.require(Permission::AccountsView, Resource::Account(account)).is_ok();
-        let concerns = |scope: &Scope| match scope {
-            Scope::Account(account) => sees(*account),
-            Scope::Book(book) => self.virtual_book(*book).is_some_and(|book| sees(book.account)),
-            Scope::User(user) => {
-                ctx.user_id() == Some(*user) || ctx.require(Permission::KillDesk, Resource::Desk).is_ok()
-            }
-            _ => ctx.require(Permission::MarketView, Resource::Desk).is_ok(),
-        };
-        let visible = held.engaged.values().filter(|pulled| concerns(&pulled.kill.scope));
+        let visible = held.engaged.values().filter(|pulled| self.sees_kill(ctx, &pulled.kill.scope));
         visible
             .map(|pulled| Switch {
                 kill: pulled.kill.clone(),
@@ -544,6 +536,19 @@ impl Gateway {
                 drill: pulled.drill,
             })
             .collect()
+    }
+
+    /// Whether a switch on `scope` concerns the principal.
+    pub(crate) fn sees_kill(&self, ctx: &Context, scope: &Scope) -> bool {
+        let sees = |account| ctx.require(Permission::AccountsView, Resource::Account(account)).is_ok();
+        match scope {
+            Scope::Account(account) => sees(*account),
+            Scope::Book(book) => self.virtual_book(*book).is_some_and(|book| sees(book.account)),
+            Scope::User(user) => {
+                ctx.user_id() == Some(*user) || ctx.require(Permission::KillDesk, Resource::Desk).is_ok()
+            }
+            _ => ctx.require(Permission::MarketView, Resource::Desk).is_ok(),
+        }
     }
 
     /// Whether the principal may pull a switch.
@@ -707,14 +712,15 @@ impl Gateway {
             "reason": kill.reason,
             "drill": kill.drill,
         }));
-        let scope = kill.scope.clone();
+        let (scope, outbox) = (kill.scope.clone(), self.shared.outbox.clone());
+        let event = Event::released(kill, ctx.at, &author(ctx));
         self.shared
             .db
             .write(move |tx: &mut Tx| {
                 Box::pin(async move {
                     store::release(tx, &scope).await?;
                     tx.record(entry);
-                    Ok::<_, StorageError>(())
+                    outbox.post(tx, || vec![event]).await
                 })
             })
             .await

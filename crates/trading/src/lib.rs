@@ -26,6 +26,8 @@ mod book;
 pub mod books;
 mod store;
 
+pub mod outbox;
+
 mod core;
 
 mod gateway;

@@ -98,6 +98,7 @@ impl Desk {
             four_eyes: trading::FourEyes::default(),
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
+        gateway.outbox().want(false);
         let ctx = person(Role::Trader, &account);
         Self { gateway, ctx, account, db, venue, slow: kept.slow, stop }
     }

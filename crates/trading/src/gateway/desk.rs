@@ -11,6 +11,7 @@ use super::{Shared, TradingEvent};
 use crate::accounts::Account;
 use crate::broker::Broker;
 use crate::core::{Command, Core, Reply, Ticket};
+use crate::outbox;
 use crate::store::{self, Inserted, Intent, JournalError};
 
 /// Orders of one account that may wait for the disk. More are refused.
@@ -157,6 +158,7 @@ impl Desk {
             }
             let together = Arc::new(Mutex::new(Together::default()));
             let (desk, taken) = (self.clone(), together.clone());
+            let (outbox, mode) = (shared.outbox.clone(), self.account().mode);
             let written = shared
                 .db
                 .write(move |tx: &mut Tx| {
@@ -164,7 +166,13 @@ impl Desk {
                         // The transaction has begun: who lined up meanwhile goes with it.
                         desk.let_them_line_up(answered).await;
                         let intents = desk.take(&taken);
-                        let inserted = store::insert(tx, desk.id, &intents, desk.epoch).await;
+                        let mut inserted = store::insert(tx, desk.id, &intents, desk.epoch).await;
+                        if let Ok(each) = &inserted
+                            && let Err(error) =
+                                outbox.post(tx, || outbox::of_accepted(&intents, each, mode)).await
+                        {
+                            inserted = Err(error.into());
+                        }
                         fail::fail_point!("K2", |_| Err(StorageError::Abandoned.into()));
                         inserted
                     })
