@@ -6,6 +6,8 @@
 //   SHOTS_DIR  where pictures go; none are taken without it
 //   CHROMIUM   the browser's program; /usr/bin/chromium without it
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { authenticator } from "./authenticator.mjs";
 import {
@@ -52,6 +54,33 @@ const number = (text) => Number(text.replaceAll(",", ""));
 /** The symbol shown on the desk. */
 async function chosenSymbol() {
   return page.locator("[data-last-price]").first().getAttribute("data-last-price");
+}
+
+/** A program that is told by webhooks: it takes everything. */
+async function listen() {
+  const told = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => {
+      body += chunk;
+    });
+    request.on("end", () => {
+      told.push({ headers: request.headers, body });
+      response.end("taken");
+    });
+  });
+  await new Promise((listening) => {
+    server.listen(0, "127.0.0.1", listening);
+  });
+  const url = `http://127.0.0.1:${server.address().port}/desk`;
+  return { url, told, close: () => server.close() };
+}
+
+/** What the signature of a message has to be, as Standard Webhooks says it. */
+function signature(secret, { headers, body }) {
+  const key = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
+  const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
+  return `v1,${createHmac("sha256", key).update(signed).digest("base64")}`;
 }
 
 /** Opens a page through the navigation, as a person would; on a phone some stand behind a button. */
@@ -741,6 +770,64 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("revoked", { exact: true }), "that it is revoked");
     assert.equal((await asked()).status(), 401, "the key is good no more");
     await program.close();
+  });
+
+  await step("a webhook is made, tested, told of an order, and deleted", async () => {
+    const receiver = await listen();
+    await button(/: menu$/).click();
+    await button("Webhooks").click();
+    await button("New webhook").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name").fill("Back office");
+    await dialog.getByLabel("URL").fill("https://169.254.169.254/");
+    await button("Make the webhook", dialog).click();
+    await assertInSight(dialog.getByText(/not public/).first(), "that the address is refused");
+    await dialog.getByLabel("URL").fill(receiver.url);
+    await shoot(page, "webhook-new");
+    await assertAccessible(page, "the form of a webhook");
+    await button("Make the webhook", dialog).click();
+    await assertInSight(dialog.getByText("Copy it now"), "that the secret is shown once");
+    const secret = await dialog.getByRole("textbox", { name: "Secret" }).inputValue();
+    await assertAccessible(page, "a secret that is shown once");
+    await page.keyboard.press("Escape");
+    await button("Open Back office").click();
+    await button("Test").click();
+    await assertInSight(page.getByText("The ping was taken"), "what came back");
+    const [ping] = receiver.told;
+    assert.equal(ping.headers["webhook-signature"], signature(secret, ping), "the signature");
+    assert.equal(JSON.parse(ping.body).type, "ping");
+
+    await go("Desk");
+    const last = number(await lastPrice(await chosenSymbol()));
+    await placeOrder({ type: "limit", quantity: "0.001", limit: (last * 0.96).toFixed(2) });
+    await until(
+      () => receiver.told.some(({ body }) => JSON.parse(body).type === "order.changed"),
+      "the order is told",
+    );
+    await button(/: menu$/).click();
+    await button("Webhooks").click();
+    await button("Open Back office").click();
+    await assertInSight(page.getByText("order.changed", { exact: true }).first(), "the log");
+    await assertAccessible(page, "webhooks");
+    await shoot(page, "webhooks");
+    await button("Use the light theme").click();
+    await shoot(page, "webhooks-light");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await assertNoSidewaysScroll(page, "webhooks on a phone");
+    await shoot(page, "webhooks-phone");
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await button("Use the dark theme").click();
+    await button("Details of number 1").click();
+    await assertInSight(button("Tell it again", dialog), "the button that tells it again");
+    await shoot(page, "webhook-delivery");
+    await assertAccessible(page, "a delivery");
+    await page.keyboard.press("Escape");
+    await button("Switch off").click();
+    await assertInSight(button("Switch on"), "that it is off");
+    await button("Delete", page).click();
+    await button("Delete the webhook", dialog).click();
+    await assertInSight(page.getByText("No webhooks yet."), "that it is gone");
+    receiver.close();
   });
 
   await step("signing in asks for the code, and the factor can be removed again", async () => {

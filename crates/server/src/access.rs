@@ -27,6 +27,8 @@ pub enum Needs {
     OrOneself(Permission),
     /// To ask about what is one's own.
     Oneself,
+    /// To ask about what is one's own; what is another's does not exist.
+    Own,
 }
 
 impl Needs {
@@ -42,6 +44,7 @@ impl Needs {
             },
             Self::OrOneself(permission) => format!("{permission}, or oneself"),
             Self::Oneself => "whoever owns it".to_owned(),
+            Self::Own => "whoever owns it, and nobody else sees that it exists".to_owned(),
         }
     }
 }
@@ -63,7 +66,7 @@ const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
 
 /// Every route of the API.
 pub const TABLE: &[Rule] = {
-    use Needs::{Nothing, OnAccount, Oneself, OrOneself, Permission as Needed, SignIn};
+    use Needs::{Nothing, OnAccount, Oneself, OrOneself, Own, Permission as Needed, SignIn};
     use Permission::*;
     &[
         rule("GET", "/api/health", Nothing),
@@ -86,6 +89,15 @@ pub const TABLE: &[Rule] = {
         rule("POST", "/api/v1/keys", SignIn),
         rule("DELETE", "/api/v1/keys/{id}", OrOneself(KeysManage)),
         rule("POST", "/api/v1/keys/{id}/rotate", Oneself),
+        rule("GET", "/api/v1/webhooks", SignIn),
+        rule("POST", "/api/v1/webhooks", SignIn),
+        rule("GET", "/api/v1/webhooks/{id}", Own),
+        rule("PATCH", "/api/v1/webhooks/{id}", Own),
+        rule("POST", "/api/v1/webhooks/{id}/test", Own),
+        rule("POST", "/api/v1/webhooks/{id}/rotate", Own),
+        rule("GET", "/api/v1/webhooks/{id}/deliveries", Own),
+        rule("POST", "/api/v1/webhooks/{id}/deliveries/{seq}/redeliver", Own),
+        rule("DELETE", "/api/v1/webhooks/{id}", Own),
         rule("GET", "/api/v1/roles", SignIn),
         rule("GET", "/api/v1/users", Needed(UsersView)),
         rule("POST", "/api/v1/users", Needed(UsersManage)),

@@ -23,6 +23,7 @@ mod roles;
 mod session;
 mod users;
 mod venue;
+mod webhooks;
 pub(crate) mod words;
 
 use utoipa::OpenApi as _;
@@ -80,6 +81,7 @@ pub(crate) fn routes() -> OpenApiRouter<Desk> {
         .merge(session::routes())
         .merge(factors::routes())
         .merge(keys::routes())
+        .merge(webhooks::routes())
         .merge(roles::routes())
         .merge(users::routes())
         .merge(market::routes())

@@ -45,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 use trading::Gateway;
 use vault::PublicKey;
+use webhooks::Webhooks;
 
 /// What the server serves.
 pub struct Parts {
@@ -54,6 +55,8 @@ pub struct Parts {
     pub market: Market,
     /// People and sessions.
     pub identity: Identity,
+    /// Addresses that are told what happens.
+    pub webhooks: Webhooks,
     /// Where refusals are recorded and the audit log is read.
     pub db: Database,
     /// What the audit log's signatures are checked with.
@@ -76,6 +79,7 @@ pub(crate) struct Inner {
     gateway: Gateway,
     market: Market,
     identity: Identity,
+    webhooks: Webhooks,
     db: Database,
     audit_key: PublicKey,
     anchors: Anchors,
@@ -106,6 +110,7 @@ impl Desk {
             gateway: parts.gateway,
             market: parts.market,
             identity: parts.identity,
+            webhooks: parts.webhooks,
             db: parts.db,
             audit_key: parts.audit_key,
             anchors: parts.anchors,

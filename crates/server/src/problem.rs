@@ -105,6 +105,16 @@ codes! {
         "The same request made a key before: `value` is its id. Its secret is stored nowhere, so revoke it and make another.";
     TooManyKeys = "too_many_keys", CONFLICT, "Too many keys",
         "You have as many keys as anybody may have. Revoke one.";
+    WebhookMadeBefore = "webhook_made_before", CONFLICT, "Webhook made before",
+        "The same request made a webhook before: `value` is its id. Its secret cannot be shown again; rotate it.";
+    TooManyWebhooks = "too_many_webhooks", CONFLICT, "Too many webhooks",
+        "You have as many webhooks as anybody may have. Delete one.";
+    WebhookOff = "webhook_off", CONFLICT, "Webhook is off",
+        "The webhook is switched off, so nothing is told to it. Switch it on first.";
+    DeliveryWaiting = "delivery_waiting", CONFLICT, "Still being told",
+        "The event is on its way to the webhook, so there is nothing to repeat.";
+    TestedTooSoon = "tested_too_soon", TOO_MANY_REQUESTS, "Tested a moment ago",
+        "A webhook is tested once in 3 seconds. `Retry-After` says when it can be tested again.";
     SignInFailed = "sign_in_failed", UNAUTHORIZED, "Sign-in failed",
         "User name and password do not go together, or the person may not sign in. It is not said which.";
     CodeNeeded = "code_needed", UNAUTHORIZED, "Code needed",

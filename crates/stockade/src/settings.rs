@@ -13,7 +13,8 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use market::ConditionTable;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub(crate) use self::paper::Paper;
 
@@ -57,6 +58,23 @@ pub(crate) struct Settings {
     pub orders: Orders,
     /// What two people have to agree to.
     pub four_eyes: FourEyes,
+    /// Where webhooks may go.
+    #[serde(default)]
+    pub webhooks: Webhooks,
+}
+
+/// Where webhooks may go, beside public addresses by `https`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhooks {
+    /// Addresses and networks, as `127.0.0.1:9000`, `10.0.0.0/8`, and `http://127.0.0.1:9000` for one without TLS.
+    #[serde(deserialize_with = "allowed")]
+    pub allow: Vec<webhooks::Allowed>,
+}
+
+fn allowed<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<webhooks::Allowed>, D::Error> {
+    let texts = Vec::<String>::deserialize(value)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 /// Limits of a single order.
@@ -154,6 +172,14 @@ mod tests {
             read("[[conditions.exchanges]]\nexchange = 23\nsell = [2]\nbuy = [1]\n").unwrap().conditions;
         assert_eq!(table.side(23, &[2]).0, TakerSide::Sell);
         assert_eq!(table.side(10, &[2]).0, TakerSide::Buy, "the others are as the vendor documents");
+    }
+
+    #[test]
+    fn webhooks_go_where_the_operator_says() {
+        let settings = read("[webhooks]\nallow = [\"127.0.0.1:9000\", \"10.0.0.0/8\"]").unwrap();
+        assert_eq!(settings.webhooks.allow.len(), 2);
+        assert_eq!(read("").unwrap().webhooks.allow, []);
+        assert!(read("[webhooks]\nallow = [\"localhost\"]").is_err(), "a name may lead anywhere");
     }
 
     #[test]

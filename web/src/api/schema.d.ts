@@ -1190,6 +1190,137 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Your webhooks
+         * @description Newest first. Nobody else sees them.
+         */
+        get: operations["list_webhooks"];
+        put?: never;
+        /**
+         * Make a webhook
+         * @description It is told what happens from now on, as far as you may see it at that moment. Needs a second factor shown within the
+         *     last 5 minutes.
+         */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A webhook */
+        get: operations["webhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description With its secret and with what was told to it. Nothing more is sent.
+         */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook
+         * @description What is left out stays. Where it goes and what it is told are changed only with a second factor shown within the last 5
+         *     minutes; its name and whether it is on without.
+         */
+        patch: operations["change_webhook"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was told to a webhook
+         * @description Newest first, with every attempt and the beginning of its answer: of the last 30 days, at most 10 000.
+         */
+        get: operations["webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{seq}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell an event again
+         * @description One that came to its end, in whatever way. It has the same id as before.
+         */
+        post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a webhook another secret
+         * @description Needs a second factor shown within the last 5 minutes.
+         */
+        post: operations["rotate_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test a webhook
+         * @description Sends a `ping`, once, and says what came back. Also while it is off.
+         */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1588,6 +1719,8 @@ export interface components {
          * @example 61837.63
          */
         Decimal: string;
+        /** @enum {string} */
+        DeliveryStatus: "waiting" | "delivered" | "failed" | "withheld";
         /** @description How far below its highest an account is, or was at most, as a fraction of that. */
         Drawdown: {
             /** Format: double */
@@ -1640,6 +1773,8 @@ export interface components {
             realised: components["schemas"]["Decimal"];
             unrealised: components["schemas"]["Decimal"];
         };
+        /** @enum {string} */
+        EventKind: "order.changed" | "order.refused" | "fill.booked" | "account.blind" | "account.ready" | "kill_switch.engaged" | "kill_switch.released" | "approval.waiting";
         /** @description What one has as second factors. */
         Factors: {
             /**
@@ -1899,6 +2034,20 @@ export interface components {
             roles: components["schemas"]["Role"][];
             /** @description What they sign in with: unique, whatever the case. */
             username: string;
+        };
+        /** @description A webhook to be made. */
+        NewWebhook: {
+            /** @description The account that it is about; without one every account that you may see at the moment. */
+            account_id?: string | null;
+            /** @description What it is told; everything without. */
+            kinds?: components["schemas"]["EventKind"][];
+            /** @description What you call it, 1 to 100 characters. */
+            name: string;
+            /**
+             * @description Where it goes: `https` to a public address, port 443 or 8443, or what the operator allows.
+             * @example https://hooks.example/stockade
+             */
+            url: string;
         };
         /** @description An order of the desk. */
         Order: {
@@ -2545,6 +2694,108 @@ export interface components {
             times_in_force: components["schemas"]["Support"][];
             types: components["schemas"]["Support"][];
         };
+        /** @description An address that is told what happens, without its secret. */
+        Webhook: {
+            /** @description The one account that it is about; `null`: every one that you may see at the moment. */
+            account_id: string | null;
+            created_at: components["schemas"]["Time"];
+            failing_since: components["schemas"]["Time"] | null;
+            former_secret_until: components["schemas"]["Time"] | null;
+            id: string;
+            /** @description What it is told; everything where there are none. */
+            kinds: components["schemas"]["EventKind"][];
+            name: string;
+            reason: string | null;
+            /** @description `failed`: the desk switched it off, as `reason` says. */
+            state: components["schemas"]["WebhookState"];
+            /**
+             * @description Where it goes.
+             * @example https://hooks.example/stockade
+             */
+            url: string;
+        };
+        /** @description One attempt to tell. */
+        WebhookAttempt: {
+            /** @description The beginning of the answer. Characters that could act are written out, as `\u{1b}`. */
+            answer: string | null;
+            at: components["schemas"]["Time"];
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description Why it does not count as told; `null`: it does. */
+            error: string | null;
+            /**
+             * Format: int32
+             * @description The status of the answer; `null`: there was none.
+             */
+            http_status: number | null;
+        };
+        /** @description What is to be other about a webhook. */
+        WebhookChange: {
+            /** @description `null`: every account that you may see at the moment. */
+            account_id?: string | null;
+            kinds?: components["schemas"]["EventKind"][];
+            name?: string;
+            /** @description Whether it is told anything. What happened while it was off is not told afterwards. */
+            on?: boolean;
+            url?: string;
+        };
+        /** @description An event on its way to a webhook. */
+        WebhookDelivery: {
+            account_id: string | null;
+            /** @description Every attempt, oldest first. */
+            attempts: components["schemas"]["WebhookAttempt"][];
+            /** @description What is sent. */
+            body: string;
+            /** @description The event's id, as the receiver reads it in `webhook-id`: the same in every attempt. */
+            event_id: string;
+            finished_at: components["schemas"]["Time"] | null;
+            /**
+             * @description A kind of event, `ping` or `events.missed`.
+             * @example order.changed
+             */
+            kind: string;
+            next_at: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description 1, 2, … within the webhook.
+             */
+            seq: number;
+            /** @description `withheld`: you might not see it any more when it was to be told. */
+            status: components["schemas"]["DeliveryStatus"];
+            /**
+             * Format: int32
+             * @description How often it was tried.
+             */
+            tried: number;
+        };
+        /** @description A page of deliveries. */
+        WebhookDeliveryList: {
+            items: components["schemas"]["WebhookDelivery"][];
+            next_cursor: string | null;
+        };
+        /** @description Webhooks. */
+        WebhookList: {
+            items: components["schemas"]["Webhook"][];
+        };
+        /** @description How the secret of a webhook is replaced. */
+        WebhookRotation: {
+            /**
+             * Format: int32
+             * @description For how many hours messages are signed with the former secret too, 0 to 168; 0 without.
+             */
+            overlap_hours?: number;
+        };
+        /** @description A webhook with its secret. */
+        WebhookSecret: {
+            /**
+             * Format: password
+             * @description Shown this once. Messages are signed with it as Standard Webhooks says.
+             */
+            secret: string;
+            webhook: components["schemas"]["Webhook"];
+        };
+        /** @enum {string} */
+        WebhookState: "on" | "off" | "failed";
         /** @description Who did something. */
         Who: {
             /** @description A user's id; a word for whoever is no user, as `configuration` or `external`. */
@@ -4933,6 +5184,305 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Invite"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description How many, 1 to 1000; 100 without. */
+                limit?: number | null;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redeliver: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+                /** @description The delivery. */
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRotation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
                 };
             };
             default: {

@@ -18,6 +18,7 @@ export type CostMethod = Schemas["CostMethod"];
 export type Enrolment = Schemas["Enrolment"];
 export type EquityPoint = Schemas["EquityPoint"];
 export type Factors = Schemas["Factors"];
+export type EventKind = Schemas["EventKind"];
 export type Feed = Schemas["Feed"];
 export type Fill = Schemas["Fill"];
 export type Formula = Schemas["Formula"];
@@ -53,6 +54,8 @@ export type Trade = Schemas["Trade"];
 export type UnknownOrder = Schemas["UnknownOrder"];
 export type User = Schemas["User"];
 export type Venue = Schemas["Venue"];
+export type Webhook = Schemas["Webhook"];
+export type WebhookDelivery = Schemas["WebhookDelivery"];
 export type Who = Schemas["Who"];
 
 /** How long a bar lasts. */

@@ -120,6 +120,13 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("./identity/keys"), "Keys"),
 });
 
+const webhooks = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks",
+  validateSearch: (search: Given): { webhook?: string } => ({ webhook: text(search.webhook) }),
+  component: lazyRouteComponent(() => import("./webhooks/webhooks"), "Webhooks"),
+});
+
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
@@ -155,6 +162,7 @@ export const router = createRouter({
     users,
     security,
     keys,
+    webhooks,
     audit,
     about,
   ]),

@@ -184,6 +184,12 @@ schemas! {
     Period = all!(trading::portfolio::Period);
     /// Where an approval stands.
     ApprovalStatus = all!(trading::ApprovalStatus);
+    /// What sort of thing a webhook is told.
+    EventKind = all!(trading::outbox::EventKind);
+    /// Whether a webhook is told anything.
+    WebhookState = all!(webhooks::State);
+    /// Where a delivery stands.
+    DeliveryStatus = all!(webhooks::DeliveryStatus);
     /// Which orders are listed.
     OrderScope = ["open", "closed", "all"];
     /// What somebody may make of a person's status.

@@ -1,6 +1,6 @@
 //! A desk to send requests to, and people on it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use axum::extract::ConnectInfo;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use domain::{
-    Access, AccountId, Clock as _, Context, Instrument, KeyId, Money, Permission, Quote, RequestId, Role,
-    Symbol, SystemClock, Timestamp, UserId,
+    Access, AccountId, Clock, Context, Instrument, KeyId, Money, Permission, Quote, RequestId, Role, Symbol,
+    SystemClock, Timestamp, UserId,
 };
 use identity::{Hashing, Identity, IssuedKey, NewKey, NewUser, User};
 use market::{Feed, FeedState, Market};
@@ -26,6 +26,7 @@ use tower::ServiceExt as _;
 use trading::accounts::NewAccount;
 use trading::{FourEyes, Gateway, Mode, OrderLimits, PaperSettings, PaperVenue, People};
 use vault::{MASTER_KEY_FILE, MasterKey, SigningKey, Vault};
+use webhooks::{NewWebhook, Resolve, Rules, Trust, Webhooks};
 
 pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
 
@@ -33,6 +34,7 @@ pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
 pub(crate) struct Desk {
     pub app: Router,
     pub identity: Identity,
+    pub webhooks: Webhooks,
     /// The accounts `Paper` and `Other`.
     pub paper: AccountId,
     pub other: AccountId,
@@ -75,6 +77,11 @@ impl Answer {
 
 impl Desk {
     pub(crate) async fn new() -> Self {
+        Self::telling(Telling::default()).await
+    }
+
+    /// The same with webhooks that may go where the test says.
+    async fn telling(telling: Telling) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let clock = Arc::new(SystemClock);
         let signing = SigningKey::open_or_create(home.path()).expect("a signing key");
@@ -82,7 +89,7 @@ impl Desk {
         let db = Database::open(&url, Some(Arc::new(Chain::new(signing.clone())))).await.expect("a database");
         let master = MasterKey::open_or_create(&home.path().join(MASTER_KEY_FILE)).expect("a master key");
         let vault = Vault::open(db.clone(), master, clock.now()).await.expect("a vault");
-        let identity = Identity::new(db.clone(), vault, clock.clone(), Hashing::weak_for_tests());
+        let identity = Identity::new(db.clone(), vault.clone(), clock.clone(), Hashing::weak_for_tests());
         let stop = CancellationToken::new();
         let market = Market::new(market::Settings::new(vec![instrument()]), clock.clone());
         let mut feed = market.feed("test");
@@ -119,10 +126,21 @@ impl Desk {
             },
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
+        let webhooks = Webhooks::new(webhooks::Parts {
+            db: db.clone(),
+            vault,
+            identity: identity.clone(),
+            gateway: gateway.clone(),
+            clock: telling.clock,
+            rules: telling.rules,
+            resolver: telling.resolver,
+            trust: telling.trust,
+        });
         let app = server::app(server::Parts {
             gateway,
             market,
             identity: identity.clone(),
+            webhooks: webhooks.clone(),
             db: db.clone(),
             audit_key: signing.public_key(),
             anchors: Anchors::new(home.path().join(ANCHORS_FILE)),
@@ -130,14 +148,18 @@ impl Desk {
             public_url: "https://desk.test".to_owned(),
             stop: stop.clone(),
         });
-        let mut desk = Self { app, identity, paper, other, stop, db, venue, feed, _home: home };
+        let mut desk = Self { app, identity, webhooks, paper, other, stop, db, venue, feed, _home: home };
         desk.quote("100", "101");
         desk
     }
 
     /// The same with an owner, `olga`, who was granted all accounts.
     pub(crate) async fn with_owner() -> (Self, String) {
-        let desk = Self::new().await;
+        Self::with_owner_and(Telling::default()).await
+    }
+
+    pub(crate) async fn with_owner_and(telling: Telling) -> (Self, String) {
+        let desk = Self::telling(telling).await;
         let code = desk.identity.issue_setup_code().await.expect("a code").expect("no owner yet").code;
         let password = SecretString::from(PASSWORD);
         let claimed =
@@ -145,6 +167,14 @@ impl Desk {
         claimed.expect("the owner is made");
         let session = desk.sign_in("olga").await;
         (desk, session)
+    }
+
+    /// Whether these bytes stand in a file of the database.
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        ["stockade.db", "stockade.db-wal"].iter().any(|name| {
+            let file = std::fs::read(self._home.path().join(name)).unwrap_or_default();
+            file.windows(bytes.len()).any(|window| window == bytes)
+        })
     }
 
     /// Quotes BTC-USD, now.
@@ -193,6 +223,21 @@ impl Desk {
         };
         let IssuedKey { key, secret } = self.identity.create_key(&ctx, new, None).await.expect("a key");
         Key { id: key.id.to_string(), secret: secret.expose_secret().to_owned() }
+    }
+
+    /// A webhook of whoever holds the cookie, to a name that leads nowhere: as after a second factor.
+    pub(crate) async fn webhook(&self, cookie: &str) -> String {
+        let token = cookie.split_once('=').expect("a cookie").1;
+        let now = SystemClock.now();
+        let who = self.identity.authenticate(token, None, RequestId::new(now)).await.expect("a database");
+        let ctx = who.expect("a session").ctx.with_factor(Some(now));
+        let new = NewWebhook {
+            name: "Hook".into(),
+            url: "https://hooks.example/".into(),
+            account: None,
+            kinds: Vec::new(),
+        };
+        self.webhooks.create(&ctx, new, None).await.expect("a webhook").webhook.id.to_string()
     }
 
     pub(crate) async fn ask(
@@ -246,6 +291,35 @@ impl Desk {
         let placed = self.ask("POST", &path, Some(cookie), Some(body)).await;
         assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.text);
         placed.body["id"].as_str().expect("an id").to_owned()
+    }
+}
+
+/// How the desk's webhooks tell: by default to no name at all.
+pub(crate) struct Telling {
+    pub clock: Arc<dyn Clock>,
+    pub rules: Rules,
+    pub resolver: Arc<dyn Resolve>,
+    pub trust: Trust,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            rules: Rules::default(),
+            resolver: Arc::new(NoNames),
+            trust: Trust::of_system(),
+        }
+    }
+}
+
+/// Knows no name.
+struct NoNames;
+
+#[async_trait]
+impl Resolve for NoNames {
+    async fn addresses(&self, _: &str, _: u16) -> std::io::Result<Vec<IpAddr>> {
+        Ok(Vec::new())
     }
 }
 

@@ -10,6 +10,8 @@ mod document;
 mod factors;
 mod keys;
 mod orders;
+mod receiver;
 mod requests;
 mod safety;
 mod stream;
+mod webhooks;

@@ -29,3 +29,4 @@ mod sdk;
 mod syscalls;
 mod tamper;
 mod venue;
+mod webhooks;
