@@ -75,8 +75,8 @@ impl Ground {
 
     /// The test number `nth` of a webhook, each long after the one before it.
     async fn ping(&self, id: &str, nth: i64) -> Delivery {
-        let ctx = self.context(&self.owner).await;
-        let ctx = Context { at: ctx.at + jiff::SignedDuration::from_secs(10 * nth), ..ctx };
+        let mut ctx = self.context(&self.owner).await;
+        ctx.at += jiff::SignedDuration::from_secs(10 * nth);
         self.desk.webhooks.test(&ctx, id.parse().unwrap()).await.expect("a test")
     }
 
