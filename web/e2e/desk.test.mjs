@@ -743,6 +743,49 @@ test("the owner's first day", async (t) => {
     await program.close();
   });
 
+  await step(
+    "what was asked of the API is counted, and an endpoint is switched off and on",
+    async () => {
+      await button(/: menu$/).click();
+      await button("API usage").click();
+      await assertInSight(table("Requests").getByText("GET /api/v1/session"), "what was asked for");
+      await shoot(page, "usage");
+      await assertAccessible(page, "the usage of the API");
+      await page.getByLabel("By", { exact: true }).selectOption("caller");
+      await assertInSight(table("Requests").getByText(OWNER.display_name).first(), "who asked");
+      await tab("Endpoints").click();
+      const trades = button("Change GET /api/v1/market/trades");
+      const dialog = page.getByRole("dialog");
+      for (const [on, state] of [
+        [false, 403],
+        [true, 200],
+      ]) {
+        await trades.click();
+        await dialog.getByLabel("It answers").setChecked(on);
+        await dialog.getByLabel("Why").fill("a drill");
+        if (!on) await assertAccessible(page, "the form of an endpoint");
+        await button("Change the endpoint", dialog).click();
+        await dialog.waitFor({ state: "detached" });
+        const asked = `${BASE_URL}/api/v1/market/trades?symbol=BTC-USD`;
+        assert.equal((await page.request.get(asked)).status(), state, `it answers: ${on}`);
+        if (!on) await shoot(page, "endpoints");
+      }
+    },
+  );
+
+  await step("the documentation of the API sends what is filled in", async () => {
+    await page.goto(`${BASE_URL}/api/docs`);
+    const orders = page.locator("#orders");
+    await orders.getByText("Try it").click();
+    await orders.getByLabel("limit").fill("1");
+    await button("Send", orders).click();
+    await orders.getByText(/200 .*"next_cursor"/s).waitFor();
+    await orders.scrollIntoViewIfNeeded();
+    await shoot(page, "docs-try");
+    await assertAccessible(page, "the documentation of the API");
+    await page.goto(BASE_URL);
+  });
+
   await step("signing in asks for the code, and the factor can be removed again", async () => {
     await signOut();
     await showPassword();

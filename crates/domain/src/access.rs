@@ -98,6 +98,7 @@ named! {
     SystemView = "system.view", "See the health of the desk in detail";
     FeedsManage = "feeds.manage", "Set the key of a market data feed";
     KeysManage = "keys.manage", "See and revoke the API keys of other people";
+    ApiManage = "api.manage", "Switch endpoints of the API off, and limit them";
 }
 
 impl Permission {
@@ -216,6 +217,7 @@ impl Role {
                 SystemView,
                 FeedsManage,
                 KeysManage,
+                ApiManage,
             ],
             Self::Manager => &[
                 MarketView,

@@ -216,17 +216,23 @@ impl Identity {
         Ok(wanted.iter().copied().collect())
     }
 
-    /// The caller's keys, newest first, with those that are good no more; of another person, or of everybody, with the
+    /// At most `limit` of the caller's keys from before one of them, newest first, with those that are good no more; of another person, or of everybody, with the
     /// permission to manage keys.
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub async fn keys(&self, ctx: &Context, owner: Option<UserId>) -> Result<Vec<ApiKey>, KeyError> {
+    pub async fn keys(
+        &self,
+        ctx: &Context,
+        owner: Option<UserId>,
+        before: Option<(Timestamp, KeyId)>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, KeyError> {
         let (caller, _) = person(ctx).ok_or(KeyError::NotSignedIn)?;
         if owner != Some(caller) {
             ctx.require(Permission::KeysManage, Resource::Desk)?;
         }
-        Ok(keys::list_of(&mut *self.db.read().await?, owner).await?)
+        Ok(keys::list_of(&mut *self.db.read().await?, owner, before, limit).await?)
     }
 
     /// Gives a key of the caller another secret. The former one stays good for `overlap`, at most

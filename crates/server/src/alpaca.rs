@@ -30,10 +30,11 @@ mod prices;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::routing::any;
 
 use crate::Desk;
+use crate::rates::Class;
 
 pub(crate) use refusal::{DeniedToBot, Refusal, form_of};
 
@@ -56,6 +57,25 @@ pub(crate) fn routes() -> Router<Desk> {
         .route("/{*rest}", any(missing))
         .method_not_allowed_fallback(missing);
     Router::new().nest(PREFIX, inside)
+}
+
+/// Whether a route is one for prices; the others are for trading.
+pub(crate) fn is_about_prices(route: &str) -> bool {
+    let inside = route.strip_prefix(PREFIX).unwrap_or(route);
+    // `/v2/iex` and its like are streams of prices.
+    inside.starts_with("/v2/stocks") || inside.starts_with("/v1beta") || price_stream::is_feed(inside)
+}
+
+/// Which budget a request on a route is taken from. Here it is refused before an order is journaled, never after.
+pub(crate) fn class(method: &Method, route: &str) -> Class {
+    let inside = route.strip_prefix(PREFIX).unwrap_or(route);
+    let (orders, positions) = (inside.starts_with("/v2/orders"), inside.starts_with("/v2/positions"));
+    match *method {
+        Method::DELETE if orders => Class::Free,
+        Method::GET | Method::HEAD => Class::Read,
+        _ if orders || positions => Class::Order,
+        _ => Class::Write,
+    }
 }
 
 /// What Alpaca has and the desk does not, and what neither has.

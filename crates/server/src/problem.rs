@@ -78,6 +78,29 @@ codes! {
         "An Idempotency-Key is 1 to 64 characters of A-Z, a-z, 0-9 and _.:-";
     IdempotencyConflict = "idempotency_conflict", CONFLICT, "Idempotency-Key used before",
         "The same Idempotency-Key was used for another request. Nothing was done.";
+    IdempotencyRunning = "idempotency_running", CONFLICT, "Being done",
+        "A request with the same Idempotency-Key is being done. Ask again for its answer.";
+    IdempotencyInDoubt = "idempotency_in_doubt", CONFLICT, "Outcome unknown",
+        "The desk ended in the middle of a request with the same Idempotency-Key. Look whether it was done; do it again \
+         under another key if it was not.";
+    IdempotencyFull = "idempotency_full", TOO_MANY_REQUESTS, "Too many Idempotency-Keys",
+        "As many keys as are kept of one caller were used within a day. Nothing was done; without a key it will be.";
+    AnswerNotKept = "answer_not_kept", CONFLICT, "Done before",
+        "The same request under the same Idempotency-Key was done before. Its answer is not kept: it held a secret, which is \
+         shown once, or was too large.";
+    UriTooLong = "uri_too_long", URI_TOO_LONG, "Address too long",
+        "The address of a request, with its query, has at most 8 KiB.";
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Headers too large",
+        "A request has at most 100 header fields and 32 KiB of them.";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
+        "A budget of requests is used up; `RateLimit` names it. Nothing was done. `Retry-After` says in how many seconds the \
+         next request is taken. Cancels and kill switches are never limited.";
+    EndpointOff = "endpoint_off", FORBIDDEN, "Switched off",
+        "An admin of the desk has switched this endpoint off. Nothing was done.";
+    EndpointEssential = "endpoint_essential", CONFLICT, "Always answers",
+        "Without this endpoint nobody could stop the desk, sign in, or switch an endpoint on again: it cannot be changed.";
+    AddressRefused = "address_refused", FORBIDDEN, "Not from here",
+        "The desk takes no requests from this network.";
     ForeignOrigin = "foreign_origin", FORBIDDEN, "Foreign origin",
         "The request was sent by a page of another site. Only the desk's own pages may.";
     FormExpired = "form_expired", FORBIDDEN, "Form expired",
@@ -103,6 +126,9 @@ codes! {
         "The key was revoked or has expired. Make another.";
     KeyMadeBefore = "key_made_before", CONFLICT, "Key made before",
         "The same request made a key before: `value` is its id. Its secret is stored nowhere, so revoke it and make another.";
+    EncryptionKeyMissing = "encryption_key_missing", NOT_ACCEPTABLE, "No public key",
+        "An encrypted answer was asked for, and no public key is registered to encrypt it for. PUT /api/v1/encryption-keys \
+         registers one.";
     TooManyKeys = "too_many_keys", CONFLICT, "Too many keys",
         "You have as many keys as anybody may have. Revoke one.";
     SignInFailed = "sign_in_failed", UNAUTHORIZED, "Sign-in failed",

@@ -78,6 +78,7 @@ impl Run {
             anchors: opened.anchors.clone(),
             clock: Arc::clone(&opened.clock),
             public_url: public_url.clone(),
+            settings: settings.api.settings().context("the settings are not right")?,
             stop: streams.clone(),
         });
         let handle = Handle::new();

@@ -2,6 +2,7 @@
 //!
 //! The desk never writes the file. A key that does not exist is refused: it was meant to do something.
 
+mod api;
 mod paper;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use market::ConditionTable;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::api::Api;
 pub(crate) use self::paper::Paper;
 
 /// Variables with the prefix that are read elsewhere, by this program or its tests.
@@ -57,6 +59,9 @@ pub(crate) struct Settings {
     pub orders: Orders,
     /// What two people have to agree to.
     pub four_eyes: FourEyes,
+    /// Who may reach the API from where, and how much of it.
+    #[serde(default)]
+    pub api: Api,
 }
 
 /// Limits of a single order.

@@ -284,7 +284,8 @@ pub(crate) fn start(gateway: &Gateway, stop: &CancellationToken) {
 }
 
 impl Gateway {
-    /// Approvals, newest first: one's own, and those one may decide or whose account one may see.
+    /// At most `limit` approvals from before one of them, newest first: one's own, and those one may decide or whose account
+    /// one may see.
     ///
     /// # Errors
     /// The database failed.
@@ -292,15 +293,25 @@ impl Gateway {
         &self,
         ctx: &Context,
         status: Option<ApprovalStatus>,
+        mut before: Option<(Timestamp, ApprovalId)>,
         limit: usize,
     ) -> Result<Vec<Approval>, StorageError> {
-        let all = store::list(&mut *self.shared.db.read().await?, status, limit).await?;
         let now = ctx.at;
-        let shown = all.into_iter().filter(|approval| self.sees_approval(ctx, approval));
-        // One that is over and was not written so yet.
-        Ok(shown
-            .filter(|one| status.is_none() || one.status != ApprovalStatus::Waiting || now < one.expires_at)
-            .collect())
+        let mut shown = Vec::new();
+        loop {
+            let some = store::list(&mut *self.shared.db.read().await?, status, before, limit).await?;
+            let was_last = some.len() < limit;
+            before = some.last().map(|one| (one.asked_at, one.id));
+            let seen = some.into_iter().filter(|approval| self.sees_approval(ctx, approval));
+            // One that is over and was not written so yet.
+            shown.extend(seen.filter(|one| {
+                status.is_none() || one.status != ApprovalStatus::Waiting || now < one.expires_at
+            }));
+            if was_last || shown.len() >= limit {
+                shown.truncate(limit);
+                return Ok(shown);
+            }
+        }
     }
 
     /// One of them; `None` also when it may not be seen.

@@ -531,6 +531,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/encryption-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Public keys for which answers are encrypted
+         * @description One's own. A request with `Accept: application/jose` is answered as a compact JWE (RFC 7516; `ECDH-ES`, `A256GCM`).
+         */
+        get: operations["encryption_keys"];
+        /**
+         * Register a public key
+         * @description In the place of the one before. Needs a second factor shown within the last 5 minutes. Repeating it changes nothing more.
+         */
+        put: operations["register"];
+        post?: never;
+        /**
+         * Take a public key away
+         * @description Needs a second factor shown within the last 5 minutes.
+         */
+        delete: operations["remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The endpoints of the API
+         * @description Whether each is switched on, and with which budget.
+         */
+        get: operations["endpoints"];
+        /**
+         * Switch an endpoint off or on, or limit it
+         * @description For everybody, at once, until it is changed again. Refused are those without which nobody could stop the desk, sign in,
+         *     or switch it on again. Needs a second factor shown within the last 5 minutes. Repeating it changes nothing more.
+         */
+        put: operations["change_endpoint"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/factors": {
         parameters: {
             query?: never;
@@ -1078,6 +1131,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage of the API
+         * @description By name. Of one's own sessions and keys; of everybody's for those who may see the system.
+         */
+        get: operations["usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -1290,6 +1363,7 @@ export interface components {
         /** @description Approvals, newest first. */
         ApprovalList: {
             items: components["schemas"]["Approval"][];
+            next_cursor: string | null;
         };
         /** @description What is said to a decision. */
         ApprovalNote: {
@@ -1453,6 +1527,7 @@ export interface components {
         /** @description The books of an account. */
         BookList: {
             items: components["schemas"]["Book"][];
+            next_cursor: string | null;
         };
         /** @description A book by its name. */
         BookName: {
@@ -1617,6 +1692,63 @@ export interface components {
              */
             last_accepted_ms: number;
         };
+        /** @description A public key for which answers are encrypted. */
+        EncryptionKey: {
+            /** @description The public key as a JWK (RFC 7517). */
+            jwk: {
+                [key: string]: unknown;
+            };
+            /** @description The API key whose answers it is for; `null`: those of one's sessions, and of API keys that have none of their own. */
+            key_id: string | null;
+            registered_at: components["schemas"]["Time"];
+            /** @description Its thumbprint (RFC 7638): the `kid` of what is encrypted for it. */
+            thumbprint: string;
+        };
+        /** @description One's public keys. */
+        EncryptionKeyList: {
+            items: components["schemas"]["EncryptionKey"][];
+        };
+        /** @description A part of the API that can be called. */
+        Endpoint: {
+            changed_at: components["schemas"]["Time"] | null;
+            changed_by: components["schemas"]["Who"] | null;
+            /** @description It will not be there for ever: what to use in its place. */
+            deprecation: string | null;
+            /** @description It always answers: it cannot be switched off or limited. */
+            essential: boolean;
+            /** @description As `GET /api/v1/orders`; `alpaca/trading` and `alpaca/prices` are the halves of the desk in Alpaca's words. */
+            id: string;
+            /** @description Who may call it, in words. */
+            needs: string;
+            on: boolean;
+            /**
+             * Format: int32
+             * @description Most requests a minute of everybody together; `null`: no budget of its own.
+             */
+            per_minute: number | null;
+            /** @description Why it was changed. */
+            reason: string | null;
+        };
+        /** @description How an endpoint is to be from now on. */
+        EndpointChange: {
+            /**
+             * @description As it is listed.
+             * @example GET /api/v1/market/bars
+             */
+            id: string;
+            on: boolean;
+            /**
+             * Format: int32
+             * @description Most requests a minute of everybody together; `null`: no budget of its own.
+             */
+            per_minute?: number | null;
+            /** @description Why, 1 to 500 characters: it goes to the audit log with your name. */
+            reason: string;
+        };
+        /** @description All endpoints: as many as the program has. */
+        EndpointList: {
+            items: components["schemas"]["Endpoint"][];
+        };
         /** @description What an authenticator app needs. It is given out once. */
         Enrolment: {
             /** @description The key to type in, in groups of four. */
@@ -1749,12 +1881,16 @@ export interface components {
         /** @description A one-time link. */
         Invite: {
             invite_expires_at: components["schemas"]["Time"];
+            /** Format: password */
             invite_url: string;
         };
         /** @description A person and the link that makes them a member. */
         InvitedUser: {
             invite_expires_at: components["schemas"]["Time"] | null;
-            /** @description Shown this once; works once. `null` when a repeated request finds it taken up. */
+            /**
+             * Format: password
+             * @description Shown this once; works once. `null` when a repeated request finds it taken up.
+             */
             invite_url: string | null;
             user: components["schemas"]["User"];
         };
@@ -1785,6 +1921,7 @@ export interface components {
         /** @description API keys. */
         KeyList: {
             items: components["schemas"]["Key"][];
+            next_cursor: string | null;
         };
         /** @description What is to stop. */
         KillRequest: {
@@ -1867,6 +2004,18 @@ export interface components {
         };
         /** @enum {string} */
         Mode: "paper" | "live";
+        /** @description A public key to be registered. */
+        NewEncryptionKey: {
+            /** @description The public key as a JWK: EC on P-256, or OKP on X25519. Never the private half. */
+            jwk: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The API key, one's own, whose answers it is for; without one those of one's sessions, and of API keys that have none of
+             *     their own.
+             */
+            key_id?: string;
+        };
         /** @description A key to be made. */
         NewKey: {
             /** @description The one account that it is for: one granted to you. */
@@ -1999,6 +2148,7 @@ export interface components {
         /** @description An order's journal. */
         OrderEventList: {
             items: components["schemas"]["OrderEvent"][];
+            next_cursor: string | null;
         };
         /** @description A page of orders. */
         OrderList: {
@@ -2112,7 +2262,7 @@ export interface components {
             time_weighted: components["schemas"]["Return"] | null;
         };
         /** @enum {string} */
-        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage" | "keys.manage";
+        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage" | "keys.manage" | "api.manage";
         /** @description A permission in words. */
         PermissionEntry: {
             permission: components["schemas"]["Permission"];
@@ -2165,6 +2315,7 @@ export interface components {
         /** @description What an account holds. */
         PositionList: {
             items: components["schemas"]["Position"][];
+            next_cursor: string | null;
         };
         /** @description The quote an order was priced on. */
         PreviewQuote: {
@@ -2313,6 +2464,7 @@ export interface components {
         RiskLimitList: {
             items: components["schemas"]["RiskLimit"][];
             kinds: components["schemas"]["RiskLimitKind"][];
+            next_cursor: string | null;
         };
         /** @description A limit to set. */
         RiskLimitRequest: {
@@ -2427,6 +2579,7 @@ export interface components {
         /** @description All instruments. */
         SymbolList: {
             items: components["schemas"]["MarketSymbol"][];
+            next_cursor: string | null;
         };
         /** @description What was earned with an instrument. */
         SymbolProfit: {
@@ -2493,6 +2646,52 @@ export interface components {
         /** @description Orders whose outcome is not known, oldest first. */
         UnknownOrderList: {
             items: components["schemas"]["UnknownOrder"][];
+        };
+        /** @enum {string} */
+        UsageBy: "endpoint" | "caller";
+        /** @description A page of usage. */
+        UsageList: {
+            items: components["schemas"]["UsageRow"][];
+            next_cursor: string | null;
+        };
+        /** @enum {string} */
+        UsagePeriod: "hour" | "day" | "week" | "month" | "quarter";
+        /** @description What was asked of an endpoint, or by a caller. */
+        UsageRow: {
+            /**
+             * Format: int64
+             * @description Refused as the request was: 4xx without 429.
+             */
+            client_errors: number;
+            /** @description As `GET /api/v1/orders`; `alpaca/trading` and `alpaca/prices` for programs written for Alpaca. `null` by caller. */
+            endpoint: string | null;
+            /** @description With which API key; `null` by endpoint, and in a session. */
+            key_id: string | null;
+            last_at: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Refused because there were too many: 429.
+             */
+            limited: number;
+            /**
+             * Format: double
+             * @description Time within which half of the answers came, in milliseconds, estimated from a histogram. A WebSocket counts until it
+             *     is open.
+             */
+            p50_ms: number | null;
+            /**
+             * Format: double
+             * @description The same of 99 in a hundred.
+             */
+            p99_ms: number | null;
+            /** Format: int64 */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Failed: 5xx.
+             */
+            server_errors: number;
+            user: components["schemas"]["Who"] | null;
         };
         /** @description A person. */
         User: {
@@ -2686,7 +2885,12 @@ export interface operations {
     };
     books: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path: {
                 /** @description The account. */
@@ -2717,7 +2921,10 @@ export interface operations {
     open_book: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2751,7 +2958,10 @@ export interface operations {
     transfer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2785,7 +2995,10 @@ export interface operations {
     close_book: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2815,7 +3028,10 @@ export interface operations {
     set_cost_method: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2919,7 +3135,10 @@ export interface operations {
     switch_live_on: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2953,7 +3172,10 @@ export interface operations {
     switch_live_off: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -3128,7 +3350,12 @@ export interface operations {
     };
     positions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path: {
                 /** @description The account. */
@@ -3309,6 +3536,8 @@ export interface operations {
                 status?: components["schemas"]["ApprovalStatus"] | null;
                 /** @description At most so many, 1 to 1000. */
                 limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -3367,7 +3596,10 @@ export interface operations {
     approve: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The approval. */
                 id: string;
@@ -3401,7 +3633,10 @@ export interface operations {
     refuse: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The approval. */
                 id: string;
@@ -3435,7 +3670,10 @@ export interface operations {
     withdraw: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The approval. */
                 id: string;
@@ -3519,6 +3757,157 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditVerification"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    encryption_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncryptionKeyList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEncryptionKey"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove: {
+        parameters: {
+            query?: {
+                /** @description The API key whose it is; without one that of one's sessions. */
+                key_id?: string | null;
+            };
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_endpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndpointChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
                 };
             };
             default: {
@@ -3717,6 +4106,10 @@ export interface operations {
             query?: {
                 /** @description Of this person, which needs keys.manage; without it one's own. `all`: of everybody. */
                 owner?: string | null;
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -3920,7 +4313,10 @@ export interface operations {
                 /** @description As it was pulled: `desk`, `user/ID`, … */
                 scope: string;
             };
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3947,6 +4343,10 @@ export interface operations {
             query?: {
                 /** @description Only those set on this: `desk`, `account/ID`, `user/ID`, … */
                 scope?: string | null;
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -3975,7 +4375,10 @@ export interface operations {
     set_limit: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4020,7 +4423,10 @@ export interface operations {
                 /** @description Its kind. */
                 kind: string;
             };
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4056,7 +4462,10 @@ export interface operations {
     reset_drawdown: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4147,7 +4556,12 @@ export interface operations {
     };
     symbols: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4371,7 +4785,12 @@ export interface operations {
     };
     order_events: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path: {
                 /** @description The order. */
@@ -4623,6 +5042,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage: {
+        parameters: {
+            query?: {
+                /** @description How far to look back; a day without. */
+                period?: components["schemas"]["UsagePeriod"] | null;
+                /** @description What a row is of: an endpoint, or a caller. */
+                by?: components["schemas"]["UsageBy"] | null;
+                /** @description Only requests of this person, `all`: of everybody. Of others it needs system.view; without it one's own. */
+                user?: string | null;
+                /** @description Only requests with this API key. */
+                key?: string | null;
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageList"];
                 };
             };
             default: {

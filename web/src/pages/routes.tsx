@@ -8,7 +8,7 @@ import {
   retainSearchParams,
 } from "@tanstack/react-router";
 import { problemOf, signInUrl } from "../api/client";
-import type { Every, Span } from "../api/types";
+import type { Every, Span, UsageBy, UsagePeriod } from "../api/types";
 import { Frame } from "./frame/frame";
 import { Broken, NotFound } from "./problems";
 import { sessionQuery } from "./session";
@@ -120,6 +120,27 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("./identity/keys"), "Keys"),
 });
 
+const usage = createRoute({
+  getParentRoute: () => root,
+  path: "/usage",
+  validateSearch: (
+    search: Given,
+  ): {
+    tab?: "usage" | "endpoints";
+    period?: UsagePeriod;
+    by?: UsageBy;
+    user?: string;
+    key?: string;
+  } => ({
+    tab: one(search.tab, ["usage", "endpoints"]),
+    period: one<UsagePeriod>(search.period, ["hour", "day", "week", "month", "quarter"]),
+    by: one<UsageBy>(search.by, ["endpoint", "caller"]),
+    user: text(search.user),
+    key: text(search.key),
+  }),
+  component: lazyRouteComponent(() => import("./server/usage"), "Usage"),
+});
+
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
@@ -155,6 +176,7 @@ export const router = createRouter({
     users,
     security,
     keys,
+    usage,
     audit,
     about,
   ]),

@@ -27,12 +27,18 @@ use crate::stream::connection::Place;
 /// Most bytes of a message of a client, put together from all its frames.
 const LARGEST: usize = 256 << 10;
 
+/// Whatever feed is asked for, it is the desk's.
+const FEEDS: [&str; 7] = ["iex", "sip", "delayed_sip", "otc", "boats", "overnight", "test"];
+
 pub(super) fn routes() -> Router<Desk> {
-    // Whatever feed is asked for, it is the desk's.
-    let feeds = ["iex", "sip", "delayed_sip", "otc", "boats", "overnight", "test"];
     let stocks =
-        feeds.iter().fold(Router::new(), |routes, feed| routes.route(&format!("/v2/{feed}"), get(open)));
+        FEEDS.iter().fold(Router::new(), |routes, feed| routes.route(&format!("/v2/{feed}"), get(open)));
     stocks.route("/v1beta3/crypto/{place}", get(open))
+}
+
+/// Whether a route is one of them.
+pub(super) fn is_feed(route: &str) -> bool {
+    route.strip_prefix("/v2/").is_some_and(|feed| FEEDS.contains(&feed))
 }
 
 async fn open(State(desk): State<Desk>, request: Request) -> Result<Response, Refusal> {

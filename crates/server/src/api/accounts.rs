@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::{self, PageQuery};
 use super::words::{self, At, Decimal};
 use crate::Desk;
-use crate::json::Path;
+use crate::json::{Path, Query};
 use crate::problem::{Problem, ProblemBody};
 use crate::session::SignedIn;
 
@@ -184,6 +185,8 @@ impl From<Holding> for Position {
 #[derive(Serialize, ToSchema)]
 struct PositionList {
     items: Vec<Position>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// Accounts that may be seen
@@ -213,13 +216,17 @@ async fn account(
 /// What an account holds
 ///
 /// What was closed stays in the list with its realised profit, at quantity 0.
-#[utoipa::path(get, path = "/api/v1/accounts/{id}/positions", tag = "Accounts", params(("id" = String, Path, description = "The account.")),
+#[utoipa::path(get, path = "/api/v1/accounts/{id}/positions", tag = "Accounts", params(("id" = String, Path, description = "The account."), PageQuery),
     responses((status = 200, body = PositionList), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn positions(
     State(desk): State<Desk>,
     who: SignedIn,
     Path(id): Path<AccountId>,
+    Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<PositionList>, Problem> {
     let holdings = desk.gateway.positions(who.context(), id)?;
-    Ok(axum::Json(PositionList { items: holdings.into_iter().map(Position::from).collect() }))
+    let symbol = |holding: &trading::Holding| holding.symbol.to_string();
+    let (holdings, next_cursor) =
+        page::part(holdings, page.limit, page.cursor.as_deref(), "positions", symbol)?;
+    Ok(axum::Json(PositionList { items: holdings.into_iter().map(Position::from).collect(), next_cursor }))
 }

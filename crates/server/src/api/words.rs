@@ -186,6 +186,10 @@ schemas! {
     ApprovalStatus = all!(trading::ApprovalStatus);
     /// Which orders are listed.
     OrderScope = ["open", "closed", "all"];
+    /// How far a look at the usage of the API goes back.
+    UsagePeriod = ["hour", "day", "week", "month", "quarter"];
+    /// What a row of usage is of.
+    UsageBy = ["endpoint", "caller"];
     /// What somebody may make of a person's status.
     ChosenStatus = ["active", "disabled"];
     /// Where a feed stands.

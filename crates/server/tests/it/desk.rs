@@ -13,7 +13,7 @@ use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use domain::{
     Access, AccountId, Clock as _, Context, Instrument, KeyId, Money, Permission, Quote, RequestId, Role,
-    Symbol, SystemClock, Timestamp, UserId,
+    Symbol, SystemClock, TakerSide, Timestamp, Trade, UserId,
 };
 use identity::{Hashing, Identity, IssuedKey, NewKey, NewUser, User};
 use market::{Feed, FeedState, Market};
@@ -75,6 +75,11 @@ impl Answer {
 
 impl Desk {
     pub(crate) async fn new() -> Self {
+        Self::with_settings(server::Settings::default()).await
+    }
+
+    /// A desk whose API is set up so.
+    pub(crate) async fn with_settings(settings: server::Settings) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let clock = Arc::new(SystemClock);
         let signing = SigningKey::open_or_create(home.path()).expect("a signing key");
@@ -128,6 +133,7 @@ impl Desk {
             anchors: Anchors::new(home.path().join(ANCHORS_FILE)),
             clock,
             public_url: "https://desk.test".to_owned(),
+            settings,
             stop: stop.clone(),
         });
         let mut desk = Self { app, identity, paper, other, stop, db, venue, feed, _home: home };
@@ -137,7 +143,12 @@ impl Desk {
 
     /// The same with an owner, `olga`, who was granted all accounts.
     pub(crate) async fn with_owner() -> (Self, String) {
-        let desk = Self::new().await;
+        Self::with_owner_and(server::Settings::default()).await
+    }
+
+    /// The same, with the API set up so.
+    pub(crate) async fn with_owner_and(settings: server::Settings) -> (Self, String) {
+        let desk = Self::with_settings(settings).await;
         let code = desk.identity.issue_setup_code().await.expect("a code").expect("no owner yet").code;
         let password = SecretString::from(PASSWORD);
         let claimed =
@@ -154,6 +165,21 @@ impl Desk {
         let quote =
             Quote { symbol: btc(), bid: side(bid), ask: side(ask), exchange: 1, at, received_at: None };
         self.feed.put_quote(quote).expect("the quote is taken");
+    }
+
+    /// Prints a trade of BTC-USD on the tape, now, under an id of its own.
+    pub(crate) fn print(&mut self, id: String) {
+        let trade = Trade {
+            symbol: btc(),
+            price: "100".parse().expect("a price"),
+            quantity: "1".parse().expect("a size"),
+            side: TakerSide::Buy,
+            exchange: 1,
+            id: Some(id.into()),
+            at: SystemClock.now(),
+            received_at: None,
+        };
+        self.feed.put_trade(trade).expect("the trade is taken");
     }
 
     /// A person who chose a password, with access to the account `Paper`.

@@ -8,6 +8,8 @@ mod books;
 mod desk;
 mod document;
 mod factors;
+mod interface;
+mod jose;
 mod keys;
 mod orders;
 mod requests;

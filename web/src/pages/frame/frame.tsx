@@ -44,6 +44,7 @@ const TITLES: Record<string, string> = {
   "/users": "Users",
   "/security": "Security",
   "/keys": "API keys",
+  "/usage": "API usage",
   "/audit": "Audit log",
   "/about": "About",
 };
@@ -278,6 +279,7 @@ function PersonMenu() {
       </MenuLabel>
       <MenuItem onSelect={() => void navigate({ to: "/security" })}>Security</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/keys" })}>API keys</MenuItem>
+      <MenuItem onSelect={() => void navigate({ to: "/usage" })}>API usage</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/about" })}>About</MenuItem>
       <MenuItem onSelect={() => chooseTheme("system")}>Theme as the system says</MenuItem>
       <MenuItem onSelect={() => void signOut()}>Sign out</MenuItem>
