@@ -59,7 +59,7 @@ async function send(form) {
 for (const part of document.querySelectorAll("details.try")) {
   part.hidden = false;
   const form = part.querySelector("form");
-  // A new name for each write, until the page is loaded again: sending twice is then one write.
+  // What such a key may look like; without one each press is a write of its own.
   const key = form.querySelector('[name="Idempotency-Key"]');
   if (key !== null) key.placeholder = "as " + crypto.randomUUID();
   form.addEventListener("submit", (event) => {

@@ -18,7 +18,7 @@ pub(super) fn form(document: &Value, verb: &str, path: &str, of: &Value) -> Mark
                     @let name = text(&one["name"]);
                     label {
                         span { code { (name) } small { " " (text(&one["in"])) ", " (kind(document, &one["schema"])) } }
-                        @match resolve(document, &one["schema"])["enum"].as_array() {
+                        @match words(document, &one["schema"]) {
                             Some(words) => select name=(name) data-in=(text(&one["in"])) {
                                 @if one["required"] != true { option value="" { "–" } }
                                 @for word in words { option { (text(word)) } }
@@ -39,6 +39,13 @@ pub(super) fn form(document: &Value, verb: &str, path: &str, of: &Value) -> Mark
             }
         }
     }
+}
+
+/// The words that a parameter can be, where it is one of some.
+fn words<'d>(document: &'d Value, schema: &'d Value) -> Option<&'d Vec<Value>> {
+    let named = resolve(document, schema);
+    let either = named["oneOf"].as_array().into_iter().flatten();
+    named["enum"].as_array().or_else(|| either.filter_map(|one| words(document, one)).next())
 }
 
 fn example_text(document: &Value, schema: &Value) -> String {

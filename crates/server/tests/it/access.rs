@@ -181,7 +181,7 @@ fn body(rule: &Rule, user: &str) -> Option<String> {
         ("POST", path) if path.ends_with("/close") => "{}",
         ("POST", path) if path.ends_with("/cancel-all") => return None,
         ("PUT", "/api/v1/encryption-keys") => r#"{"jwk":{}}"#,
-        ("PUT", "/api/v1/endpoints") => r#"{"id":"x","on":true,"reason":"x"}"#,
+        ("PUT", "/api/v1/endpoints") => r#"{"id":"GET /api/v1/fills","on":true,"reason":"x"}"#,
         ("PATCH", _) => r#"{"display_name":"Victim"}"#,
         ("PUT", _) => r#"{"access":"view"}"#,
         ("POST", path) if path.contains("/accounts/") && path.contains("/orders") => {
