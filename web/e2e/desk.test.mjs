@@ -754,19 +754,19 @@ test("the owner's first day", async (t) => {
       await page.getByLabel("By", { exact: true }).selectOption("caller");
       await assertInSight(table("Requests").getByText(OWNER.display_name).first(), "who asked");
       await tab("Endpoints").click();
-      const trades = button("Change GET /api/v1/market/trades");
+      const change = button("Change GET /api/v1/factors");
       const dialog = page.getByRole("dialog");
       for (const [on, state] of [
         [false, 403],
         [true, 200],
       ]) {
-        await trades.click();
+        await change.click();
         await dialog.getByLabel("It answers").setChecked(on);
         await dialog.getByLabel("Why").fill("a drill");
         if (!on) await assertAccessible(page, "the form of an endpoint");
         await button("Change the endpoint", dialog).click();
         await dialog.waitFor({ state: "detached" });
-        const asked = `${BASE_URL}/api/v1/market/trades?symbol=BTC-USD`;
+        const asked = `${BASE_URL}/api/v1/factors`;
         assert.equal((await page.request.get(asked)).status(), state, `it answers: ${on}`);
         if (!on) await shoot(page, "endpoints");
       }
