@@ -113,9 +113,9 @@ async fn one_address_does_not_use_up_the_budget_of_another_and_a_proxy_is_believ
 
 #[tokio::test]
 async fn nobody_is_let_in_from_a_network_that_is_denied_or_not_allowed() {
-    let mut only = Settings::default();
-    only.allow = vec!["192.0.2.0/24".parse().unwrap()];
-    only.deny = vec!["192.0.2.66".parse().unwrap()];
+    let networks = |text: &str| vec![text.parse().unwrap()];
+    let only =
+        Settings { allow: networks("192.0.2.0/24"), deny: networks("192.0.2.66"), ..Settings::default() };
     let desk = Desk::with_settings(only).await;
     for (address, let_in) in [([192, 0, 2, 1], true), ([192, 0, 2, 66], false), ([127, 0, 0, 1], false)] {
         for path in ["/api/health", "/alpaca/v2/account", "/sign-in"] {
