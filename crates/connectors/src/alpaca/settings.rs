@@ -10,6 +10,11 @@ pub const LIVE: &str = "https://api.alpaca.markets";
 /// Where it is played.
 pub const PAPER: &str = "https://paper-api.alpaca.markets";
 
+/// Where market data is.
+pub const DATA: &str = "https://data.alpaca.markets";
+/// Where its streams are.
+pub const DATA_STREAM: &str = "wss://stream.data.alpaca.markets";
+
 /// What opens an account.
 #[derive(Clone, Debug)]
 pub struct Credentials {
