@@ -19,6 +19,7 @@ mod breaker;
 mod budget;
 mod clock;
 mod compare;
+mod corporate;
 mod external;
 mod fold;
 mod groups;

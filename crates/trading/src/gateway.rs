@@ -496,9 +496,10 @@ impl Gateway {
         if all.is_zero() || quantity > all {
             return Err(SubmitError::NoPosition { symbol: symbol.clone(), held: all });
         }
+        let time = TimeInForce::to_close(symbol);
         let request = OrderRequest {
             book: Some(book.unwrap_or(OWN_BOOK)),
-            ..OrderRequest::simple(client_order_id, symbol.clone(), side, quantity, None, TimeInForce::Day)
+            ..OrderRequest::simple(client_order_id, symbol.clone(), side, quantity, None, time)
         };
         self.submit(ctx, desk.account_id(), request).await
     }

@@ -47,8 +47,8 @@ pub use approvals::{Approval, ApprovalError, ApprovalId, ApprovalStatus, Asked, 
 #[cfg(feature = "testing")]
 pub use broker::conformance;
 pub use broker::{
-    Balances, Broker, BrokerEvent, BrokerOrder, BrokerStatus, BrokerUnreachable, CancelFailure, Execution,
-    Profile, Refusal, SubmitFailure, Terms, Way,
+    Balances, Broker, BrokerEvent, BrokerOrder, BrokerStatus, BrokerUnreachable, CancelFailure,
+    CorporateAction, CorporateActionKind, Execution, Profile, Refusal, SubmitFailure, Terms, Way,
 };
 pub use core::{Amendment, Choice, HeadRoom, Kill, Priority, Unknown};
 pub use gateway::{

@@ -373,7 +373,9 @@ async fn compare(
     drop(asked);
     let executions = within(broker.executions(since)).await?;
     let balances = within(broker.balances()).await?;
-    Ok(Snapshot { open, found, executions, balances, events_before })
+    // Without an explanation a difference is a difference all the same.
+    let actions = within(broker.corporate_actions()).await.unwrap_or_default();
+    Ok(Snapshot { open, found, executions, balances, actions, events_before })
 }
 
 fn take(answer: Answer, inputs: &mut Vec<Input>, stream: &mut Option<mpsc::Receiver<BrokerEvent>>) {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 use trading::{
-    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, Profile,
-    Refusal, SubmitFailure,
+    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, CorporateAction, Execution,
+    Profile, Refusal, SubmitFailure,
 };
 
 use super::client::Client;
@@ -225,6 +225,11 @@ impl Broker for AlpacaAccount {
             }
         }
         Ok(Balances { cash: account.cash.money(), positions })
+    }
+
+    async fn corporate_actions(&self) -> Result<Vec<CorporateAction>, BrokerUnreachable> {
+        let told = self.client.corporate_actions().await.map_err(Failure::asking)?;
+        Ok(told.iter().filter_map(translate::corporate_action).collect())
     }
 
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable> {

@@ -385,7 +385,10 @@ impl Core {
                 Way::No(reason) => return Err(Refused::Unsupported { field, reason: reason.to_owned() }),
             }
         }
-        Ok(done_by_desk)
+        match (profile.lacks)(request) {
+            Some((field, reason)) => Err(Refused::Unsupported { field, reason: reason.to_owned() }),
+            None => Ok(done_by_desk),
+        }
     }
 }
 

@@ -380,8 +380,8 @@ fn closing_order(
     by: &str,
     at: Timestamp,
 ) -> Order {
-    let request =
-        OrderRequest { book, ..OrderRequest::simple(name, symbol, side, quantity, None, TimeInForce::Day) };
+    let time = TimeInForce::to_close(&symbol);
+    let request = OrderRequest { book, ..OrderRequest::simple(name, symbol, side, quantity, None, time) };
     let provenance = Provenance { book, done_by_desk: vec![FLATTEN.into()], ..Provenance::of(by.to_owned()) };
     Order::accepted(id, account, request, quantity, provenance, at)
 }

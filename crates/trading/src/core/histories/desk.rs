@@ -205,6 +205,7 @@ fn profile(refuses_duplicates: bool) -> Profile {
         kinds: |_| Way::Broker,
         times: |_| Way::Broker,
         classes: |_| Way::Broker,
+        lacks: |_| None,
         notional: Way::Desk,
         extended_hours: Way::Broker,
         replace: Way::Broker,
