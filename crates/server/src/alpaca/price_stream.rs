@@ -197,8 +197,8 @@ impl Connection {
                     _ => {}
                 }
                 if self.heard.has(Channel::DailyBars, symbol) {
-                    let midnight = hours::day_of(update.bar.start_at);
-                    if let Ok(Some(day)) = prices::day(&self.desk, symbol, midnight).await {
+                    let day = hours::day_at(symbol, update.bar.start_at);
+                    if let Ok(Some(day)) = prices::day(&self.desk, symbol, &day).await {
                         messages.push(DataMessage::DailyBar(shown, day));
                     }
                 }

@@ -188,9 +188,10 @@ fn known(desk: &Desk, symbol: &str) -> Result<Symbol, Problem> {
     let symbol: Symbol = symbol
         .parse()
         .map_err(|e| Problem::field(Code::SYMBOL_UNKNOWN, "symbol", sentence(&format!("{e}"))))?;
-    match desk.market.instrument(&symbol) {
-        Some(_) => Ok(symbol),
-        None => Err(Problem {
+    // What is looked at is followed from then on, if a feed could have it.
+    match desk.market.follow(&symbol) {
+        true => Ok(symbol),
+        false => Err(Problem {
             field: Some("symbol".into()),
             value: Some(symbol.to_string().into()),
             ..Problem::new(Code::SYMBOL_UNKNOWN)

@@ -1,7 +1,6 @@
 //! The desk in Alpaca's words, where Alpaca's own clients do not look: refusals, other people's things, what waits, and
 //! what ends a stream. What the clients do see is tested with the clients themselves.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -195,10 +194,7 @@ struct Listener(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
 impl Listener {
     async fn open(desk: &Desk, path: &str) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
-        let app = desk.app.clone().into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        let at = desk.listen().await;
         Self(connect_async(format!("ws://{at}/alpaca{path}")).await.unwrap().0)
     }
 

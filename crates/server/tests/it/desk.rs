@@ -75,6 +75,11 @@ impl Answer {
 
 impl Desk {
     pub(crate) async fn new() -> Self {
+        Self::with(OrderLimits::default(), PaperSettings::default()).await
+    }
+
+    /// With terms of the desk's own for orders, and a venue's.
+    pub(crate) async fn with(limits: OrderLimits, paper: PaperSettings) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let clock = Arc::new(SystemClock);
         let signing = SigningKey::open_or_create(home.path()).expect("a signing key");
@@ -88,7 +93,7 @@ impl Desk {
         let mut feed = market.feed("test");
         feed.state(FeedState::Live, None);
         let book = home.path().join("paper.db");
-        let paper = PaperSettings { answer_within: Duration::from_millis(200), ..PaperSettings::default() };
+        let paper = PaperSettings { answer_within: Duration::from_millis(200), ..paper };
         let venue = PaperVenue::open(&book, &market, clock.clone(), paper, &stop);
         let venue = venue.await.expect("a paper venue");
         let mut brokers = Vec::new();
@@ -109,7 +114,7 @@ impl Desk {
             market: market.clone(),
             clock: clock.clone(),
             brokers,
-            limits: OrderLimits::default(),
+            limits,
             tick: Duration::from_millis(50),
             jitter: 1,
             kill_file: None,
@@ -137,7 +142,12 @@ impl Desk {
 
     /// The same with an owner, `olga`, who was granted all accounts.
     pub(crate) async fn with_owner() -> (Self, String) {
-        let desk = Self::new().await;
+        Self::new().await.owned().await
+    }
+
+    /// Makes the owner.
+    pub(crate) async fn owned(self) -> (Self, String) {
+        let desk = self;
         let code = desk.identity.issue_setup_code().await.expect("a code").expect("no owner yet").code;
         let password = SecretString::from(PASSWORD);
         let claimed =
@@ -145,6 +155,15 @@ impl Desk {
         claimed.expect("the owner is made");
         let session = desk.sign_in("olga").await;
         (desk, session)
+    }
+
+    /// Serves it on a port of this machine.
+    pub(crate) async fn listen(&self) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        let app = self.app.clone().into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        at
     }
 
     /// Quotes BTC-USD, now.

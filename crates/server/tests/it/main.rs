@@ -5,6 +5,7 @@
 mod access;
 mod alpaca;
 mod books;
+mod conformance;
 mod desk;
 mod document;
 mod factors;
