@@ -130,7 +130,7 @@ async fn replace(home: &Home, wanted: &str, key_id: String) -> anyhow::Result<()
 }
 
 /// The secret half of an API key: never an argument, which everybody on the machine could read.
-fn secret() -> anyhow::Result<SecretString> {
+pub(crate) fn secret() -> anyhow::Result<SecretString> {
     let secret = match std::io::stdin().is_terminal() {
         true => dialoguer::Password::new().with_prompt("Secret of the API key").interact()?,
         false => {

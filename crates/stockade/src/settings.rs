@@ -2,6 +2,7 @@
 //!
 //! The desk never writes the file. A key that does not exist is refused: it was meant to do something.
 
+mod feeds;
 mod paper;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use market::ConditionTable;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::feeds::{AlpacaFeed, Encoding, Feeds, Stocks};
 pub(crate) use self::paper::Paper;
 
 /// Variables with the prefix that are read elsewhere, by this program or its tests.
@@ -46,6 +48,9 @@ pub(crate) struct Settings {
     database_url: Option<SecretString>,
     /// A recording to replay in place of the generated market.
     pub feed: Option<PathBuf>,
+    /// Where prices come from otherwise.
+    #[serde(default)]
+    pub feeds: Feeds,
     /// Which market is generated.
     pub market_seed: u64,
     /// Which condition codes say that the taker bought or sold, by exchange.
@@ -154,6 +159,19 @@ mod tests {
             read("[[conditions.exchanges]]\nexchange = 23\nsell = [2]\nbuy = [1]\n").unwrap().conditions;
         assert_eq!(table.side(23, &[2]).0, TakerSide::Sell);
         assert_eq!(table.side(10, &[2]).0, TakerSide::Buy, "the others are as the vendor documents");
+    }
+
+    #[test]
+    fn alpacas_prices_take_the_place_of_the_generated_market_unless_both_are_wanted() {
+        assert!(read("").unwrap().feeds.has_sandbox());
+        let feeds =
+            read("[feeds.alpaca]\nsymbols = [\"AAPL\", \"BTC-USD\"]\nstocks = \"sip\"\n").unwrap().feeds;
+        assert!(!feeds.has_sandbox());
+        let alpaca = feeds.alpaca.unwrap();
+        assert_eq!((alpaca.stocks.source(), alpaca.crypto, alpaca.symbols.len()), (Some("sip"), true, 2));
+        let both = read("[feeds]\nsandbox = true\n[feeds.alpaca]\nstocks = \"off\"\n").unwrap().feeds;
+        assert!(both.has_sandbox() && both.alpaca.unwrap().stocks.source().is_none());
+        assert!(read("[feeds.alpaca]\nstocks = \"all\"\n").is_err());
     }
 
     #[test]

@@ -10,14 +10,14 @@ use crate::running::{Home, PATIENCE, Running};
 use crate::sdk::Desk;
 
 /// A desk that trusts another one's certificate.
-struct Trusting<'a> {
-    home: Home,
-    other: &'a Desk,
+pub(crate) struct Trusting<'a> {
+    pub(crate) home: Home,
+    pub(crate) other: &'a Desk,
 }
 
 impl Trusting<'_> {
     /// Runs a command that reads a secret from standard input.
-    async fn tell(&self, arguments: &[&str], secret: &str) -> (bool, String) {
+    pub(crate) async fn tell(&self, arguments: &[&str], secret: &str) -> (bool, String) {
         let mut command = self.home.command(arguments);
         command.env("SSL_CERT_FILE", self.other.home.file("certificate.pem"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -28,7 +28,7 @@ impl Trusting<'_> {
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
-    async fn start(&self) -> Running {
+    pub(crate) async fn start(&self) -> Running {
         let mut command = self.home.command(&["run"]);
         command.env("SSL_CERT_FILE", self.other.home.file("certificate.pem"));
         Running::spawn(command).await

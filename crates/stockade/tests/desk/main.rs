@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod alpaca;
+mod alpaca_feed;
 mod books;
 mod pair;
 mod relay;

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from alpaca.common.exceptions import APIError
 from alpaca.data.historical import CryptoHistoricalDataClient
@@ -141,10 +141,11 @@ def the_account() -> None:
     configured.fractional_trading = False
     refused(403, 40310000, lambda: trading.set_account_configurations(configured))
     clock = trading.get_clock()
-    assert clock.is_open and clock.next_close > clock.timestamp
-    today = datetime.now(timezone.utc).date()
-    days = trading.get_calendar(GetCalendarRequest(start=today, end=today + timedelta(days=2)))
-    assert [day.date for day in days] == [today + timedelta(days=n) for n in range(3)]
+    assert clock.next_open > clock.timestamp and clock.next_close > clock.timestamp
+    assert clock.is_open == (clock.next_close < clock.next_open)
+    # Thanksgiving, and half a day after it.
+    days = trading.get_calendar(GetCalendarRequest(start=date(2026, 11, 25), end=date(2026, 11, 28)))
+    assert [(day.date.day, day.close.hour) for day in days] == [(25, 16), (27, 13)]
 
 
 def the_assets() -> None:
