@@ -1,9 +1,9 @@
 //! When shares are traded in New York: days, hours and settlement, reckoned from the rules and not from a table.
 //!
-//! Sources: NYSE Rule 7.2 (holidays) and the exchange's page "Holidays and Trading Hours" (half days, the closing of
-//! 2025-01-09); SEC Rule 15c6-1 (settlement: two days from 2017-09-05, one day from 2024-05-28); the Energy Policy Act of 2005
-//! (when clocks change). Checked against the exchange's calendars of 2020 to 2030. What is decided on short notice, as a day
-//! of mourning, is a line in [`CLOSED`].
+//! Sources: NYSE Rule 7.2 (holidays) and the exchange's "Holidays and Trading Hours" (half days, the closing of 2025-01-09);
+//! SEC Rule 15c6-1 (settlement: two days from 2017-09-05, one day from 2024-05-28); the Energy Policy Act of 2005 (when clocks
+//! change). The days of 2020 to 2030 are those of the Python package `holidays` too. What is decided on short notice, as a
+//! day of mourning, is a line in [`CLOSED`].
 
 use std::sync::LazyLock;
 
@@ -135,7 +135,7 @@ fn is_last_of_its_name(date: Date) -> bool {
     date.day() + 7 > date.days_in_month()
 }
 
-/// Whether a holiday with a date is kept on a day: on its date, on the Monday after a Sunday, on the Friday before a Saturday.
+/// Whether a holiday with a date is kept on a day: on its date, the Monday after a Sunday, the Friday before a Saturday.
 fn keeps(on: Date, month: i8, day: i8) -> bool {
     let is_it = |date: Date| (date.month(), date.day()) == (month, day);
     match on.weekday() {
@@ -208,7 +208,7 @@ fn easter(year: i16) -> Date {
 mod tests {
     use super::*;
 
-    /// The weekdays on which the exchange is closed, by year, as it published them.
+    /// The weekdays on which the exchange is closed, by year.
     const HOLIDAYS: [(i16, &str); 11] = [
         (2020, "01-01 01-20 02-17 04-10 05-25 07-03 09-07 11-26 12-25"),
         (2021, "01-01 01-18 02-15 04-02 05-31 07-05 09-06 11-25 12-24"),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_make_the_exchanges_own_calendars() {
+    fn the_rules_make_the_exchanges_calendars() {
         for (year, holidays) in HOLIDAYS {
             let is_closed = |day: Date| TradingDay::on(day).is_none() && !is_weekend(day);
             assert_eq!(days_of(year, is_closed), holidays, "{year}");

@@ -373,8 +373,7 @@ async fn compare(
     drop(asked);
     let executions = within(broker.executions(since)).await?;
     let balances = within(broker.balances()).await?;
-    // Without an explanation a difference is a difference all the same.
-    let actions = within(broker.corporate_actions()).await.unwrap_or_default();
+    let actions = within(broker.corporate_actions()).await?;
     Ok(Snapshot { open, found, executions, balances, actions, events_before })
 }
 

@@ -228,8 +228,15 @@ impl Broker for AlpacaAccount {
     }
 
     async fn corporate_actions(&self) -> Result<Vec<CorporateAction>, BrokerUnreachable> {
-        let told = self.client.corporate_actions().await.map_err(Failure::asking)?;
-        Ok(told.iter().filter_map(translate::corporate_action).collect())
+        match self.client.corporate_actions().await {
+            Ok(told) => Ok(told.iter().filter_map(translate::corporate_action).collect()),
+            // Whoever does not know the question has no actions: a difference is one all the same.
+            Err(Failure::Refused { status: 400 | 404 | 422, problem }) => {
+                tracing::warn!(message = problem.message, "Alpaca does not tell of splits");
+                Ok(Vec::new())
+            }
+            Err(failure) => Err(failure.asking()),
+        }
     }
 
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable> {

@@ -16,7 +16,7 @@ use domain::{
     Symbol, SystemClock, Timestamp, UserId,
 };
 use identity::{Hashing, Identity, IssuedKey, NewKey, NewUser, User};
-use market::{Feed, FeedState, Market};
+use market::{Chosen, Feed, FeedState, Market};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use storage::{Database, StorageError};
@@ -89,7 +89,11 @@ impl Desk {
         let vault = Vault::open(db.clone(), master, clock.now()).await.expect("a vault");
         let identity = Identity::new(db.clone(), vault, clock.clone(), Hashing::weak_for_tests());
         let stop = CancellationToken::new();
-        let market = Market::new(market::Settings::new(vec![instrument()]), clock.clone());
+        // One share is followed as soon as somebody asks for it.
+        let chosen =
+            Chosen { symbols: Vec::new(), most_more: 1, could_have: |symbol| symbol.as_str() == "AAPL" };
+        let listed = market::Settings { chosen: Some(chosen), ..market::Settings::new(vec![instrument()]) };
+        let market = Market::new(listed, clock.clone());
         let mut feed = market.feed("test");
         feed.state(FeedState::Live, None);
         let book = home.path().join("paper.db");
