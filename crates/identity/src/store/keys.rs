@@ -8,6 +8,7 @@ use crate::key::ApiKey;
 use crate::user::User;
 
 /// A key with what its secret is compared with, and its owner.
+#[derive(Clone)]
 pub(crate) struct StoredKey {
     pub key: ApiKey,
     pub secret_hash: String,
