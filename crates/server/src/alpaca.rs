@@ -28,9 +28,13 @@ mod updates;
 mod price_stream;
 mod prices;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 
 use crate::Desk;
@@ -39,6 +43,11 @@ pub(crate) use refusal::{DeniedToBot, Refusal, form_of};
 
 /// Where all of it is.
 pub(crate) const PREFIX: &str = "/alpaca";
+
+/// The clients wait for ever, and people do not: every answer comes within 5 seconds.
+const LATEST: Duration = Duration::from_millis(4_800);
+/// After so long an order's answer is that it is not known, and where to look: before all answers are.
+const PATIENCE: Duration = Duration::from_millis(4_500);
 
 /// Everything under [`PREFIX`].
 pub(crate) fn routes() -> Router<Desk> {
@@ -54,8 +63,20 @@ pub(crate) fn routes() -> Router<Desk> {
         .merge(prices::routes())
         .merge(price_stream::routes())
         .route("/{*rest}", any(missing))
-        .method_not_allowed_fallback(missing);
+        .method_not_allowed_fallback(missing)
+        .layer(from_fn(in_time));
     Router::new().nest(PREFIX, inside)
+}
+
+/// Answers when whoever should does not. What was begun goes on, as when a client hangs up.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(LATEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let words = "the desk did not answer in time: it is not known yet whether this was done";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words).into_response()
+        }
+    }
 }
 
 /// What Alpaca has and the desk does not, and what neither has.
