@@ -8,10 +8,12 @@ mod pair;
 mod relay;
 mod running;
 mod scenario;
+mod secret;
 mod socket;
 mod trader;
 mod trial;
 
+mod bad_line;
 mod brake;
 mod clock;
 mod database;
@@ -19,6 +21,7 @@ mod first_day;
 mod full_disk;
 mod kill;
 mod lost_factor;
+mod moving_average;
 #[cfg(feature = "failpoints")]
 mod points;
 mod poison;
