@@ -8,7 +8,6 @@ use std::process::Stdio;
 use domain::{Clock as _, SystemClock};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, Executor as _};
 use tokio::process::Command;
 
 use crate::running::{Home, PASSWORD, Running, Session};
@@ -162,6 +161,7 @@ async fn the_client_for_node_trades_on_the_desk_with_another_fetch() {
 
 #[tokio::test]
 async fn what_another_process_takes_away_from_a_key_it_does_not_have_with_the_next_request() {
+    use sqlx::{Connection as _, Executor as _};
     let desk = Desk::start().await;
     let account = async || desk.session.read_with_key(&desk.key, &desk.secret, "/alpaca/v2/account").await.0;
     sqlx::any::install_default_drivers();
