@@ -1,5 +1,6 @@
 //! Fifty bots with open streams and an order a second each, two of them Alpaca's own client. No order is refused, no fill goes
-//! unheard, and the desk's memory stays what it is.
+//! unheard, and the desk's memory stays what it is. They share an account, so all of them buy: an order that could meet one of
+//! another bot is refused.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -155,8 +156,8 @@ impl Bot {
             each.tick().await;
             let nth = heard.lock().unwrap().len();
             let order = json!({
-                "symbol": "BTC/USD", "qty": "0.0001", "side": if nth % 2 == 0 { "buy" } else { "sell" }, "type": "market",
-                "time_in_force": "gtc", "client_order_id": format!("{}-{nth}", self.name),
+                "symbol": "BTC/USD", "qty": "0.00002", "side": "buy", "type": "market", "time_in_force": "gtc",
+                "client_order_id": format!("{}-{nth}", self.name),
             });
             let begun = Instant::now();
             heard.lock().unwrap().push((begun, None));

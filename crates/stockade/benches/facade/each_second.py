@@ -35,8 +35,7 @@ while time.monotonic() < end:
     name = f"{env['NAME']}-{len(placed)}"
     try:
         trading.submit_order(MarketOrderRequest(
-            symbol="BTC/USD", qty=0.0001, side=OrderSide.SELL if len(placed) % 2 else OrderSide.BUY,
-            time_in_force=TimeInForce.GTC, client_order_id=name))
+            symbol="BTC/USD", qty=0.00002, side=OrderSide.BUY, time_in_force=TimeInForce.GTC, client_order_id=name))
         placed.add(name)
     except Exception as error:
         errors.append(str(error))
