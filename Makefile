@@ -15,7 +15,7 @@ help:
 	@echo "             DATABASE_URL=postgres://user:password@host/name"
 	@echo "make test    everything that must be true: formats, lints, tests on both databases, a real browser"
 	@echo "make bench   the figures of this machine, each beside its reference"
-	@echo "make soak    twenty minutes of bad days for the order path: faults, kills, and what became of every order"
+	@echo "make soak    bad days for the order path, and fifty bots: faults, kills, and what became of every order"
 	@echo "make fmt     format Rust and the page"
 
 run:

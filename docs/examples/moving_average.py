@@ -16,7 +16,8 @@ from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderSide, TimeInForce
 from alpaca.trading.requests import MarketOrderRequest
 
-PAIR, QUANTITY, SHORT, LONG, EVERY_S = "BTC/USD", 0.01, 5, 20, 15
+PAIR, QUANTITY = "BTC/USD", 0.01
+SHORT, LONG, EVERY_S = (float(os.environ.get(name, usual)) for name, usual in dict(SHORT=5, LONG=20, EVERY_S=15).items())
 
 key, secret = os.environ["APCA_API_KEY_ID"], os.environ["APCA_API_SECRET_KEY"]
 desk = os.environ["APCA_API_BASE_URL"]  # the one line that is not Alpaca's
@@ -24,15 +25,16 @@ trading = TradingClient(key, secret, url_override=desk)
 prices = CryptoHistoricalDataClient(key, secret, url_override=desk)
 
 
-def average(closes: list[float], length: int) -> float:
-    return sum(closes[-length:]) / length
+def average(closes: list[float], minutes: float) -> float:
+    last = closes[-int(minutes):]
+    return sum(last) / len(last)
 
 
 while True:
     bars = prices.get_crypto_bars(CryptoBarsRequest(symbol_or_symbols=PAIR, timeframe=TimeFrame.Minute))
     closes = [bar.close for bar in bars.data.get(PAIR, [])]
     holds = any(position.symbol == "BTCUSD" for position in trading.get_all_positions())
-    wants = len(closes) >= LONG and average(closes, SHORT) > average(closes, LONG)
+    wants = len(closes) >= max(SHORT, LONG) and average(closes, SHORT) > average(closes, LONG)
     if wants != holds:
         side = OrderSide.BUY if wants else OrderSide.SELL
         try:

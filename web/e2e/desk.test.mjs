@@ -6,6 +6,8 @@
 //   SHOTS_DIR  where pictures go; none are taken without it
 //   CHROMIUM   the browser's program; /usr/bin/chromium without it
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { authenticator } from "./authenticator.mjs";
 import {
@@ -52,6 +54,33 @@ const number = (text) => Number(text.replaceAll(",", ""));
 /** The symbol shown on the desk. */
 async function chosenSymbol() {
   return page.locator("[data-last-price]").first().getAttribute("data-last-price");
+}
+
+/** A program that is told by webhooks: it takes everything. */
+async function listen() {
+  const told = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => {
+      body += chunk;
+    });
+    request.on("end", () => {
+      told.push({ headers: request.headers, body });
+      response.end("taken");
+    });
+  });
+  await new Promise((listening) => {
+    server.listen(0, "127.0.0.1", listening);
+  });
+  const url = `http://127.0.0.1:${server.address().port}/desk`;
+  return { url, told, close: () => server.close() };
+}
+
+/** What the signature of a message has to be, as Standard Webhooks says it. */
+function signature(secret, { headers, body }) {
+  const key = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
+  const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
+  return `v1,${createHmac("sha256", key).update(signed).digest("base64")}`;
 }
 
 /** Opens a page through the navigation, as a person would; on a phone some stand behind a button. */
@@ -741,6 +770,162 @@ test("the owner's first day", async (t) => {
     await assertInSight(page.getByText("revoked", { exact: true }), "that it is revoked");
     assert.equal((await asked()).status(), 401, "the key is good no more");
     await program.close();
+  });
+
+  await step("an account is added, paused, renamed and removed while the desk runs", async () => {
+    await button(/: menu$/).click();
+    await button("Broker accounts").click();
+    await button("Add an account").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name on the desk").fill("Second");
+    await dialog.getByLabel("Key id").fill("PK0123456789ABCDEFGH");
+    await dialog.getByLabel("Secret").fill("hush");
+    await dialog.getByLabel(/^Address/).fill("https://api.alpaca.markets");
+    await button("Try it and add it", dialog).click();
+    const paperOnly = dialog.getByText("This is not the address of a paper account.");
+    await assertInSight(paperOnly, "that paper is never real money");
+    await shoot(page, "account-new");
+    await assertAccessible(page, "the form of an account");
+    await dialog.getByLabel("Broker").selectOption("paper");
+    await button("Try it and add it", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+    const second = page.getByRole("link", { name: "Second", exact: true });
+    await assertInSight(second, "the new account");
+    const trades = page.getByText("Trades", { exact: true });
+    await until(async () => (await trades.count()) === 2, "both trade");
+    await shoot(page, "accounts");
+    await assertAccessible(page, "the accounts");
+    await button("Use the light theme").click();
+    await page.setViewportSize({ width: 390, height: 844 });
+    await assertNoSidewaysScroll(page, "the accounts on a phone");
+    await shoot(page, "phone-accounts-light");
+    await assertAccessible(page, "the accounts, light");
+    await button("Use the dark theme").click();
+    await second.click();
+    await button("Pause the account").click();
+    const banner = page.getByRole("region", { name: "PAUSED: Second takes no new risk." });
+    await assertInSight(banner, "that it is paused");
+    await assertNoSidewaysScroll(page, "a paused account on a phone");
+    await shoot(page, "phone-account-paused");
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await shoot(page, "account-paused");
+    await assertAccessible(page, "a paused account");
+    await button("Activate the account").click();
+    await banner.waitFor({ state: "detached" });
+    await button("Rename…").click();
+    await dialog.getByLabel("Name on the desk").fill("Third");
+    await button("Rename it", dialog).click();
+    await dialog.waitFor({ state: "detached" });
+    await button("Remove…").click();
+    await dialog.getByLabel("The account's name, to be sure").fill("Second");
+    await button("Remove the account", dialog).click();
+    await assertInSight(dialog.getByText("That is not the account's name"), "the wrong name");
+    await dialog.getByLabel("The account's name, to be sure").fill("Third");
+    await shoot(page, "account-remove");
+    await button("Remove the account", dialog).click();
+    await page.waitForURL((url) => url.pathname === "/accounts");
+    await page.getByRole("link", { name: "Third", exact: true }).waitFor({ state: "detached" });
+  });
+
+  await step("a webhook is made, tested, told of an order, and deleted", async () => {
+    const receiver = await listen();
+    await button(/: menu$/).click();
+    await button("Webhooks").click();
+    await button("New webhook").click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name").fill("Back office");
+    await dialog.getByLabel("URL").fill("https://169.254.169.254/");
+    await button("Make the webhook", dialog).click();
+    await assertInSight(dialog.getByText(/not public/).first(), "that the address is refused");
+    await dialog.getByLabel("URL").fill(receiver.url);
+    await shoot(page, "webhook-new");
+    await assertAccessible(page, "the form of a webhook");
+    await button("Make the webhook", dialog).click();
+    await assertInSight(dialog.getByText("Copy it now"), "that the secret is shown once");
+    const secret = await dialog.getByRole("textbox", { name: "Secret" }).inputValue();
+    await assertAccessible(page, "a secret that is shown once");
+    await page.keyboard.press("Escape");
+    await button("Open Back office").click();
+    await button("Test").click();
+    await assertInSight(page.getByText("The ping was taken"), "what came back");
+    // The first webhook is told at once how its accounts stand, too.
+    const ping = receiver.told.find(({ body }) => JSON.parse(body).type === "ping");
+    assert.equal(ping.headers["webhook-signature"], signature(secret, ping), "the signature");
+
+    await go("Desk");
+    const last = number(await lastPrice(await chosenSymbol()));
+    await placeOrder({ type: "limit", quantity: "0.001", limit: (last * 0.96).toFixed(2) });
+    await until(
+      () => receiver.told.some(({ body }) => JSON.parse(body).type === "order.changed"),
+      "the order is told",
+    );
+    await button(/: menu$/).click();
+    await button("Webhooks").click();
+    await button("Open Back office").click();
+    await assertInSight(page.getByText("order.changed", { exact: true }).first(), "the log");
+    await assertAccessible(page, "webhooks");
+    await shoot(page, "webhooks");
+    await button("Use the light theme").click();
+    await shoot(page, "webhooks-light");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await assertNoSidewaysScroll(page, "webhooks on a phone");
+    await shoot(page, "webhooks-phone");
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await button("Use the dark theme").click();
+    await button("Details of number 1").click();
+    await assertInSight(button("Tell it again", dialog), "the button that tells it again");
+    await shoot(page, "webhook-delivery");
+    await assertAccessible(page, "a delivery");
+    await page.keyboard.press("Escape");
+    await button("Switch off").click();
+    await assertInSight(button("Switch on"), "that it is off");
+    await button("Delete", page).click();
+    await button("Delete the webhook", dialog).click();
+    await assertInSight(page.getByText("No webhooks yet."), "that it is gone");
+    receiver.close();
+  });
+
+  await step(
+    "what was asked of the API is counted, and an endpoint is switched off and on",
+    async () => {
+      await button(/: menu$/).click();
+      await button("API usage").click();
+      await assertInSight(table("Requests").getByText("GET /api/v1/session"), "what was asked for");
+      await shoot(page, "usage");
+      await assertAccessible(page, "the usage of the API");
+      await page.getByLabel("By", { exact: true }).selectOption("caller");
+      await assertInSight(table("Requests").getByText(OWNER.display_name).first(), "who asked");
+      await tab("Endpoints").click();
+      const change = button("Change GET /api/v1/factors");
+      const dialog = page.getByRole("dialog");
+      for (const [on, state] of [
+        [false, 403],
+        [true, 200],
+      ]) {
+        await change.click();
+        await dialog.getByLabel("It answers").setChecked(on);
+        await dialog.getByLabel("Why").fill("a drill");
+        if (!on) await assertAccessible(page, "the form of an endpoint");
+        await button("Change the endpoint", dialog).click();
+        await dialog.waitFor({ state: "detached" });
+        const asked = `${BASE_URL}/api/v1/factors`;
+        assert.equal((await page.request.get(asked)).status(), state, `it answers: ${on}`);
+        if (!on) await shoot(page, "endpoints");
+      }
+    },
+  );
+
+  await step("the documentation of the API sends what is filled in", async () => {
+    await page.goto(`${BASE_URL}/api/docs`);
+    const orders = page.locator("#orders");
+    await orders.getByText("Try it").click();
+    await orders.getByLabel("limit").fill("1");
+    await button("Send", orders).click();
+    await orders.getByText(/200 .*"next_cursor"/s).waitFor();
+    await orders.scrollIntoViewIfNeeded();
+    await shoot(page, "docs-try");
+    await assertAccessible(page, "the documentation of the API");
+    await page.goto(BASE_URL);
   });
 
   await step("signing in asks for the code, and the factor can be removed again", async () => {

@@ -277,6 +277,10 @@ words! {
     Journal = "JNLC";
     /// A split of shares.
     Split = "SPLIT";
+    /// Units are called otherwise.
+    SymbolChange = "SC";
+    /// A company is called otherwise, and its units with it.
+    NameChange = "NC";
 }
 
 words! {

@@ -71,10 +71,7 @@ impl AuditChain for Chain {
         ends.committed = ends.appended.take().or(ends.committed);
     }
 
-    fn is_there<'t>(
-        &'t self,
-        connection: &'t mut Connection,
-    ) -> BoxFuture<'t, Result<bool, StorageError>> {
+    fn is_there<'t>(&'t self, connection: &'t mut Connection) -> BoxFuture<'t, Result<bool, StorageError>> {
         Box::pin(async move {
             let Some((seq, hash)) = self.ends().committed else { return Ok(true) };
             Ok(store::hash_of(connection, seq).await?.as_deref() == Some(&crypto::hex(&hash)))

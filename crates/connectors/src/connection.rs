@@ -36,6 +36,11 @@ pub(crate) trait Protocol: Send + 'static {
     /// Puts what a frame says into the market; an end where it ends the connection.
     fn take(&mut self, frame: &Message, arrived_at: Timestamp, feed: &mut Feed) -> Option<End>;
 
+    /// Waits for something to say later on. Dropped while it waits, it has said nothing.
+    async fn next_word(&mut self) -> Message {
+        std::future::pending().await
+    }
+
     /// What the vendor means by refusing a connection with a status.
     fn refused(&self, status: u16) -> End {
         End::Lost(format!("no connection: status {status}"))
@@ -179,12 +184,13 @@ impl<P: Protocol> Keeper<P> {
             Err(end) => return end,
         };
         let (queue, frames) = mpsc::channel(QUEUE);
+        let (outbox, words) = mpsc::channel(1);
         // The reader ends with the session: its token is dropped with the guard.
         let hang_up = self.stop.child_token();
         let guard = hang_up.clone().drop_guard();
-        let reader = read(socket, queue, self.clock.clone(), self.patience.ping_every, hang_up);
+        let reader = read(socket, queue, words, self.clock.clone(), self.patience.ping_every, hang_up);
         let reader = tokio::spawn(reader);
-        let end = self.work(frames).await;
+        let end = self.work(frames, outbox).await;
         drop(guard);
         let _ = reader.await;
         self.feed.busy(false);
@@ -208,10 +214,19 @@ impl<P: Protocol> Keeper<P> {
     }
 
     /// Works on frames until the connection ends.
-    async fn work(&mut self, mut frames: mpsc::Receiver<Read>) -> End {
+    async fn work(&mut self, mut frames: mpsc::Receiver<Read>, outbox: mpsc::Sender<Message>) -> End {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let received = timeout(self.patience.stall_after, frames.recv_many(&mut batch, BATCH)).await;
+            let received = tokio::select! {
+                biased;
+                received = timeout(self.patience.stall_after, frames.recv_many(&mut batch, BATCH)) => received,
+                // One word at a time, and never waited for: the reader may be waiting for us.
+                word = self.protocol.next_word(), if outbox.capacity() > 0 => {
+                    // A reader that has ended tells why in its last frame.
+                    let _ = outbox.try_send(word);
+                    continue;
+                }
+            };
             match received {
                 Err(_) => return End::Stalled,
                 Ok(0) => return End::Lost("the reader ended".into()),
@@ -250,6 +265,7 @@ enum Read {
 async fn read(
     mut socket: Socket,
     queue: mpsc::Sender<Read>,
+    mut words: mpsc::Receiver<Message>,
     clock: Arc<dyn Clock>,
     ping_every: Option<Duration>,
     hang_up: CancellationToken,
@@ -268,6 +284,10 @@ async fn read(
                 break End::Shutdown;
             }
             next = socket.next() => next,
+            Some(word) = words.recv() => match say(&mut socket, word).await {
+                Ok(()) => continue,
+                Err(end) => break end,
+            },
             () = asking => {
                 match timeout(GREETING, socket.send(Message::Ping(Default::default()))).await {
                     Ok(Ok(())) => continue,

@@ -89,6 +89,7 @@ named! {
     LimitsManage = "limits.manage", "Set risk limits";
     BooksManage = "books.manage", "Open and close books, and move money and units between them";
     LiveSwitch = "accounts.live", "Switch real money on and off";
+    AccountsManage = "accounts.manage", "Add, rename, activate, renew and remove accounts at brokers";
     UsersView = "users.view", "See people, their roles and grants";
     UsersManage = "users.manage", "Create, rename, disable and invite people";
     RolesAssign = "roles.assign", "Give and take roles, up to one's own";
@@ -98,6 +99,7 @@ named! {
     SystemView = "system.view", "See the health of the desk in detail";
     FeedsManage = "feeds.manage", "Set the key of a market data feed";
     KeysManage = "keys.manage", "See and revoke the API keys of other people";
+    ApiManage = "api.manage", "Switch endpoints of the API off, and limit them";
 }
 
 impl Permission {
@@ -126,7 +128,7 @@ impl Permission {
             | Self::OrdersApprove
             | Self::KillEngage
             | Self::BooksManage => Some(Access::Trade),
-            Self::LiveSwitch => Some(Access::Manage),
+            Self::LiveSwitch | Self::AccountsManage => Some(Access::Manage),
             _ => None,
         }
     }
@@ -207,6 +209,7 @@ impl Role {
                 LimitsManage,
                 BooksManage,
                 LiveSwitch,
+                AccountsManage,
                 UsersView,
                 UsersManage,
                 RolesAssign,
@@ -216,6 +219,7 @@ impl Role {
                 SystemView,
                 FeedsManage,
                 KeysManage,
+                ApiManage,
             ],
             Self::Manager => &[
                 MarketView,

@@ -4,7 +4,7 @@
 //! An order is asked for ([`OrderRequest`]), becomes an [`Order`], and from then on changes only by
 //! folding [`OrderEvent`]s into it; fills fold into a [`Position`]. What an account earned is reckoned
 //! in [`returns`]. Who may do what is answered by [`Context::require`]. What happened is told in an
-//! [`AuditEntry`].
+//! [`AuditEntry`]. When shares are traded is reckoned in [`new_york`].
 //!
 //! A type moves here when a second crate needs it, not before.
 
@@ -15,6 +15,7 @@ mod ids;
 mod time;
 
 mod instrument;
+pub mod new_york;
 mod tape;
 
 mod order;

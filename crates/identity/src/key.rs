@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{
@@ -18,7 +18,7 @@ use domain::{
     SessionId, Timestamp, UserId,
 };
 use serde_json::json;
-use storage::StorageError;
+use storage::{Moment, StorageError};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 use vault::{ExposeSecret as _, SecretString, crypto};
@@ -43,6 +43,8 @@ const MOST: u32 = 50;
 const MOST_NETWORKS: usize = 20;
 /// A use is noted at most this often: it is a durable write.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
+/// Keys that are kept as they were read.
+const MOST_KEPT: usize = 1_000;
 /// What a secret begins with, so that those who search for leaked ones know it when they see it.
 const PREFIX: &str = "stk_";
 /// What a key that was not accepted is called in the audit log.
@@ -125,11 +127,19 @@ pub(crate) struct Keys {
     noted: Mutex<HashMap<(KeyId, Noted), Timestamp>>,
     /// Counts revocations, so that connections that stay open need not wait until they look by themselves.
     revocations: watch::Sender<u64>,
+    /// Keys as they were read, each with a moment before that: at any other moment they are read again.
+    read: Mutex<HashMap<KeyId, (Moment, StoredKey)>>,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { noted: Mutex::default(), revocations: watch::Sender::new(0) }
+        Self { noted: Mutex::default(), revocations: watch::Sender::new(0), read: Mutex::default() }
+    }
+}
+
+impl Keys {
+    fn read(&self) -> MutexGuard<'_, HashMap<KeyId, (Moment, StoredKey)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -216,17 +226,23 @@ impl Identity {
         Ok(wanted.iter().copied().collect())
     }
 
-    /// The caller's keys, newest first, with those that are good no more; of another person, or of everybody, with the
+    /// At most `limit` of the caller's keys from before one of them, newest first, with those that are good no more; of another person, or of everybody, with the
     /// permission to manage keys.
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub async fn keys(&self, ctx: &Context, owner: Option<UserId>) -> Result<Vec<ApiKey>, KeyError> {
+    pub async fn keys(
+        &self,
+        ctx: &Context,
+        owner: Option<UserId>,
+        before: Option<(Timestamp, KeyId)>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, KeyError> {
         let (caller, _) = person(ctx).ok_or(KeyError::NotSignedIn)?;
         if owner != Some(caller) {
             ctx.require(Permission::KeysManage, Resource::Desk)?;
         }
-        Ok(keys::list_of(&mut *self.db.read().await?, owner).await?)
+        Ok(keys::list_of(&mut *self.db.read().await?, owner, before, limit).await?)
     }
 
     /// Gives a key of the caller another secret. The former one stays good for `overlap`, at most
@@ -326,7 +342,7 @@ impl Identity {
     ) -> Result<KeyHolder, KeyRefused> {
         let now = self.clock.now();
         let stored = match id.parse::<KeyId>() {
-            Ok(id) => keys::find(&mut *self.db.read().await?, id).await?,
+            Ok(id) => self.stored(id).await?,
             Err(_) => None,
         };
         let Some(stored) = stored.filter(|stored| opens(stored, secret, now)) else {
@@ -355,8 +371,27 @@ impl Identity {
         address: Option<IpAddr>,
         request_id: RequestId,
     ) -> Result<Option<KeyHolder>, StorageError> {
-        let stored = keys::find(&mut *self.db.read().await?, id).await?;
+        let stored = self.stored(id).await?;
         Ok(stored.and_then(|stored| holder(stored, address, request_id, self.clock.now()).ok()))
+    }
+
+    /// A key with its owner, as stored now. What was read before is as good, as long as nobody committed anything since.
+    async fn stored(&self, id: KeyId) -> Result<Option<StoredKey>, StorageError> {
+        let moment = self.db.moment().await?;
+        if let Some((of, stored)) = self.keys.read().get(&id)
+            && Some(*of) == moment
+        {
+            return Ok(Some(stored.clone()));
+        }
+        let stored = keys::find(&mut *self.db.read().await?, id).await?;
+        if let (Some(moment), Some(stored)) = (moment, &stored) {
+            let mut read = self.keys.read();
+            if read.len() >= MOST_KEPT {
+                read.clear();
+            }
+            read.insert(id, (moment, stored.clone()));
+        }
+        Ok(stored)
     }
 
     /// Counts a wrong secret, and says what is to be answered.

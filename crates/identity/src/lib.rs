@@ -59,12 +59,12 @@ pub use factor::{ENROLMENT_LIFE, Enrolled, Factors};
 pub use key::{ApiKey, IssuedKey, KEY_LIFE, KeyHolder, LONGEST_OVERLAP, NewKey};
 pub use network::{InvalidNetwork, Network};
 pub use password::Hashing;
-pub use people::{Change, Created, NewUser};
+pub use people::{Change, Created, NewUser, entrust};
 pub use policy::PasswordRule;
 pub use session::{ABSOLUTE, Authenticated, IDLE, Session, SignIn, SignedIn};
 pub use set_up::{INVITATION_LIFE, Invited, SET_UP_LIFE};
 pub use totp::Enrolment;
-pub use user::{Grant, Invitation, User, UserStatus};
+pub use user::{Grant, Invitation, User, UserStatus, display_name};
 pub use username::UsernameRule;
 
 /// The people of a desk. Cheap to clone; all clones share one pool for password hashes.

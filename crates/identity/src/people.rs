@@ -51,6 +51,19 @@ pub struct Change {
     pub roles: Option<Vec<Role>>,
 }
 
+/// Gives whoever adds an account the management of it, inside the write job that adds it; whoever runs the server has
+/// everything anyway. Real money is not among it: that is granted by itself.
+///
+/// # Errors
+/// The database failed.
+pub async fn entrust(tx: &mut Tx, ctx: &Context, account: AccountId) -> Result<(), StorageError> {
+    let Some(user) = ctx.user_id() else { return Ok(()) };
+    store::set_grant(tx.sql(), user, account, Access::Manage).await?;
+    let detail = json!({ "account": account, "before": null, "after": Access::Manage });
+    tx.record(AuditEntry::by(ctx, "grant.given").on("user", user).with(detail));
+    Ok(())
+}
+
 impl Identity {
     /// Up to `limit` people (at most 1000) after `after`, in the order in which they were made.
     ///

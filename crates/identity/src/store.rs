@@ -96,7 +96,7 @@ async fn fill(connection: &mut Connection, users: &mut [User]) -> Result<(), Sto
                WHERE user_id BETWEEN $1 AND $2 \
                UNION ALL \
                SELECT g.user_id, g.access, g.account_id, a.name, g.live FROM grants g \
-               JOIN accounts a ON a.id = g.account_id \
+               JOIN accounts a ON a.id = g.account_id AND a.removed_at IS NULL \
                WHERE g.user_id BETWEEN $1 AND $2";
     let rows = query(sql).bind(first.id.to_string()).bind(last.id.to_string()).fetch_all(connection).await?;
     let mut by_id: BTreeMap<String, &mut User> =
@@ -211,7 +211,8 @@ pub(crate) async fn other_owners(
 
 /// All accounts with their names.
 pub(crate) async fn accounts(connection: &mut Connection) -> Result<Vec<AccountId>, StorageError> {
-    let rows = query("SELECT id FROM accounts ORDER BY id").fetch_all(connection).await?;
+    let rows =
+        query("SELECT id FROM accounts WHERE removed_at IS NULL ORDER BY id").fetch_all(connection).await?;
     rows.iter().map(|row| StorageError::parse("accounts.id", &row.try_get::<String, _>("id")?)).collect()
 }
 
@@ -219,7 +220,7 @@ pub(crate) async fn account_exists(
     connection: &mut Connection,
     account: AccountId,
 ) -> Result<bool, StorageError> {
-    let sql = "SELECT COUNT(*) AS n FROM accounts WHERE id = $1";
+    let sql = "SELECT COUNT(*) AS n FROM accounts WHERE id = $1 AND removed_at IS NULL";
     let row = query(sql).bind(account.to_string()).fetch_one(connection).await?;
     Ok(row.try_get::<i64, _>("n")? > 0)
 }

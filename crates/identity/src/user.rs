@@ -89,8 +89,8 @@ pub struct Invitation {
     pub expires_at: Timestamp,
 }
 
-/// A name for people: on one line, trimmed.
-pub(crate) fn display_name(text: &str) -> Option<String> {
+/// A name for people: 1 to 100 characters on one line, trimmed; `None` when it is no such name.
+pub fn display_name(text: &str) -> Option<String> {
     let name = text.trim();
     let good =
         (1..=100).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || is_steering(c));

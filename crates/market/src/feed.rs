@@ -297,7 +297,9 @@ impl Feed {
             }
             Err(_) => Err(Kind::InvalidSymbol),
         };
-        if self.tapes.len() < MOST_SYMBOLS {
+        // What is not listed may be followed later.
+        let may_change = found.is_err() && self.desk.settings.chosen.is_some();
+        if self.tapes.len() < MOST_SYMBOLS && !may_change {
             self.tapes.insert(name.into(), found.clone());
         }
         found

@@ -41,4 +41,4 @@ pub use feed::Feed;
 pub use live::Market;
 pub use normaliser::{RawQuote, RawTrade, VendorBar};
 pub use report::{BarReport, write_csv};
-pub use settings::Settings;
+pub use settings::{Chosen, Settings};

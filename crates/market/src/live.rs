@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use domain::{Clock, Decimal, Every, Instrument, Price, Quantity, Quote, Symbol, Timestamp, Trade};
 use indexmap::IndexMap;
 use storage::{Database, StorageError};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::{BarView, Day, FeedStatus, MarketEvent};
 use crate::feed::{Board, Feed};
 use crate::tape::Tape;
-use crate::{Settings, keeper, store};
+use crate::{Settings, keeper, normaliser, store};
 
 /// The market as the desk sees it now. Cheap to clone; all clones see the same.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Market {
 const BACKLOG: usize = 8_192;
 /// Symbols that may be learnt. A recording has some hundreds.
 const MOST_LEARNT: usize = 4_096;
+/// Bars of the past that are told one by one.
+const MOST_TOLD: usize = 200;
 
 /// What all handles and feeds share.
 pub(crate) struct Desk {
@@ -33,6 +35,8 @@ pub(crate) struct Desk {
     pub(crate) database: Option<Database>,
     tapes: RwLock<IndexMap<Symbol, SharedTape>>,
     boards: RwLock<Vec<Arc<Board>>>,
+    /// What feeds that can choose are to follow. It only grows.
+    followed: watch::Sender<Vec<Symbol>>,
     /// What is nobody's feed: the storing.
     pub(crate) counters: crate::Counters,
     events: broadcast::Sender<MarketEvent>,
@@ -80,12 +84,15 @@ impl Market {
     fn build(settings: Settings, clock: Arc<dyn Clock>, database: Option<Database>) -> Self {
         let (events, _) = broadcast::channel(BACKLOG);
         let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        let tapes = settings
-            .instruments
-            .iter()
-            .map(|i| (i.symbol.clone(), shared(Tape::new(i.clone(), millis(settings.lateness)))))
-            .collect();
+        let chosen = settings.chosen.as_ref().map_or(&[][..], |chosen| &chosen.symbols);
+        let instruments = settings.instruments.iter().cloned().chain(chosen.iter().map(followed));
+        let mut tapes = IndexMap::new();
+        for instrument in instruments {
+            let tape = |instrument: Instrument| shared(Tape::new(instrument, millis(settings.lateness)));
+            tapes.entry(instrument.symbol.clone()).or_insert_with(|| tape(instrument));
+        }
         let desk = Desk {
+            followed: watch::Sender::new(chosen.to_vec()),
             ahead_ms: millis(settings.ahead),
             settings,
             clock,
@@ -192,6 +199,41 @@ impl Market {
         self.desk.events.subscribe()
     }
 
+    /// Lists a symbol, and has it followed from now on, if a feed could have it and there is room for one more. Whether the
+    /// desk lists it now.
+    pub fn follow(&self, symbol: &Symbol) -> bool {
+        if self.desk.tape(symbol).is_some() {
+            return true;
+        }
+        let Some(chosen) = self.desk.settings.chosen.as_ref().filter(|chosen| (chosen.could_have)(symbol))
+        else {
+            return false;
+        };
+        self.desk.followed.send_if_modified(|list| {
+            let is_new = !list.contains(symbol);
+            if is_new && list.len() < chosen.symbols.len() + chosen.most_more {
+                self.desk.list(followed(symbol));
+                list.push(symbol.clone());
+                return true;
+            }
+            false
+        });
+        self.desk.tape(symbol).is_some()
+    }
+
+    /// What feeds that can choose are to follow, now and whenever it becomes more.
+    pub fn followed(&self) -> watch::Receiver<Vec<Symbol>> {
+        self.desk.followed.subscribe()
+    }
+
+    /// Puts in bars that a vendor tells of the past: where there is none, and in place of those for which the desk did not
+    /// hear all trades. They are stored, and told if they are few: of many at once a page takes a snapshot.
+    pub fn fill(&self, symbol: &Symbol, every: Every, bars: Vec<domain::Bar>) {
+        let bars: Vec<_> = bars.into_iter().filter(normaliser::is_believable).collect();
+        let publish = bars.len() <= MOST_TOLD;
+        self.with_tape(symbol, |tape| tape.series_mut(every).fill(bars, publish));
+    }
+
     /// Puts in bars of the past that are known from elsewhere, where there is none yet. They are stored.
     pub fn seed(&self, symbol: &Symbol, every: Every, bars: Vec<domain::Bar>) {
         self.with_tape(symbol, |tape| tape.series_mut(every).put(bars, true));
@@ -250,10 +292,21 @@ impl Desk {
         if !self.settings.learn || tapes.len() >= MOST_LEARNT {
             return None;
         }
-        let lateness_ms = i64::try_from(self.settings.lateness.as_millis()).unwrap_or(i64::MAX);
-        let tape = shared(Tape::new(learnt(symbol), lateness_ms));
+        let tape = self.new_tape(learnt(symbol));
         tapes.insert(symbol.clone(), tape.clone());
         Some(tape)
+    }
+
+    fn new_tape(&self, instrument: Instrument) -> SharedTape {
+        let lateness_ms = i64::try_from(self.settings.lateness.as_millis()).unwrap_or(i64::MAX);
+        shared(Tape::new(instrument, lateness_ms))
+    }
+
+    /// Lists an instrument, if it is not there.
+    fn list(&self, instrument: Instrument) {
+        let mut tapes = self.tapes.write().unwrap_or_else(PoisonError::into_inner);
+        let symbol = instrument.symbol.clone();
+        tapes.entry(symbol).or_insert_with(|| self.new_tape(instrument));
     }
 
     pub(crate) fn has_listeners(&self) -> bool {
@@ -284,4 +337,12 @@ fn learnt(symbol: &Symbol) -> Instrument {
         price_increment: Price(smallest),
         quantity_increment: Quantity(smallest),
     }
+}
+
+/// An instrument that is followed: in the finest steps that anybody has, and paid in dollars where it does not say.
+fn followed(symbol: &Symbol) -> Instrument {
+    let finest = Decimal::new(1, 9);
+    let learnt = learnt(symbol);
+    let quote = if symbol.is_pair() { learnt.quote } else { "USD".to_owned() };
+    Instrument { quote, price_increment: Price(finest), quantity_increment: Quantity(finest), ..learnt }
 }

@@ -2,7 +2,7 @@
 //!
 //! The rules that need to know what came before (duplicates, lateness) are the tape's.
 
-use domain::{Decimal, Price, Quantity, TakerSide, Timestamp};
+use domain::{Bar, Decimal, Price, Quantity, TakerSide, Timestamp};
 
 use crate::Kind;
 
@@ -117,6 +117,17 @@ pub(crate) fn price_and_quantity(price: Decimal, quantity: Decimal) -> Result<(P
 pub(crate) fn notional(price: Price, quantity: Quantity) -> Result<(), Kind> {
     let notional = price.0.checked_mul(quantity.0);
     if notional.is_some_and(|n| n <= HIGHEST_NOTIONAL) { Ok(()) } else { Err(Kind::NumberOutOfRange) }
+}
+
+/// Whether a bar of a vendor can be.
+pub(crate) fn is_believable(bar: &Bar) -> bool {
+    let is_good = |price: Price| price_and_quantity(price.0, bar.volume.0).is_ok();
+    let inside = |price: Price| bar.low <= price && price <= bar.high;
+    is_good(bar.low)
+        && is_good(bar.high)
+        && inside(bar.open)
+        && inside(bar.close)
+        && notional(bar.high, bar.volume).is_ok()
 }
 
 /// One side of a quote: nothing where price or size is zero.

@@ -102,6 +102,38 @@ impl Series {
         }
     }
 
+    /// Puts in bars as a vendor has them: where there is none, and in place of those of less volume. Windows that are open
+    /// are left alone. Who bought and sold stays as far as it was heard; nobody else knows.
+    pub(crate) fn fill(&mut self, bars: impl IntoIterator<Item = Bar>, publish: bool) {
+        for bar in bars {
+            let start_ms = bar.start_at.as_millisecond();
+            if self.open.iter().any(|(window, _)| window.start_ms == start_ms) {
+                continue;
+            }
+            let position = self.position(bar.start_at);
+            let known = self.closed.get(position).map(|(known, _)| known);
+            let due = Due { publish, store: true, amended: true };
+            match known.filter(|known| known.start_at == bar.start_at) {
+                None => self.insert_closed(bar, due),
+                Some(known) if known.volume < bar.volume => {
+                    let heard = known.clone();
+                    let Some((_, forgotten)) = self.closed.remove(position) else { continue };
+                    self.forget(forgotten);
+                    let whole = Bar {
+                        buy_volume: heard.buy_volume,
+                        sell_volume: heard.sell_volume,
+                        buy_trades: heard.buy_trades,
+                        sell_trades: heard.sell_trades,
+                        trades: bar.trades.max(heard.trades),
+                        ..bar
+                    };
+                    self.insert_closed(whole, due);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
     /// The last `limit` bars that start before `before`, oldest first.
     pub(crate) fn bars(&self, before: Option<Timestamp>, limit: usize) -> Vec<BarView> {
         let wanted = |bar: &Bar| before.is_none_or(|before| bar.start_at < before);
@@ -215,5 +247,68 @@ impl Series {
     fn forget(&mut self, due: Due) {
         self.closed_to_publish -= usize::from(due.publish);
         self.closed_to_store -= usize::from(due.store);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Decimal, Price, Quantity, TakerSide};
+
+    use super::*;
+
+    fn bar(minute: i64, volume: i64) -> Bar {
+        let (price, volume) = (Price(Decimal::from(10)), Quantity(Decimal::from(volume)));
+        Bar {
+            start_at: Timestamp::from_second(minute * 60).unwrap(),
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            notional: price * volume,
+            volume,
+            trades: 1,
+            buy_volume: Quantity::ZERO,
+            sell_volume: Quantity::ZERO,
+            buy_trades: 0,
+            sell_trades: 0,
+        }
+    }
+
+    fn heard(series: &mut Series, minute: i64, quantity: i64) {
+        let at = Timestamp::from_second(minute * 60).unwrap();
+        let trade = Trade {
+            symbol: "ZZZ".parse().unwrap(),
+            price: Price(Decimal::from(10)),
+            quantity: Quantity(Decimal::from(quantity)),
+            side: TakerSide::Buy,
+            exchange: 1,
+            id: None,
+            at,
+            received_at: None,
+        };
+        series.add(at.as_millisecond(), &Arc::new(trade));
+    }
+
+    #[test]
+    fn a_vendors_minutes_fill_gaps_and_take_the_place_of_those_heard_in_part() {
+        let mut series = Series::new(Every::Minute);
+        for (minute, quantity) in [(10, 5), (11, 5), (13, 5)] {
+            heard(&mut series, minute, quantity);
+        }
+        series.close(13 * 60_000);
+        series.take_changes();
+        series.take_unstored();
+        series.fill([bar(9, 3), bar(10, 8), bar(11, 4), bar(12, 2), bar(13, 99)], true);
+        let volumes: Vec<String> =
+            series.bars(None, 10).iter().map(|view| view.bar.volume.to_string()).collect();
+        assert_eq!(volumes, ["3", "8", "5", "2", "5"], "what is whole and what is open stay");
+        let mended = &series.bars(None, 4)[0].bar;
+        assert_eq!(mended.buy_volume.to_string(), "5", "who bought is known of what was heard");
+        let told: Vec<i64> =
+            series.take_changes().iter().map(|change| change.bar.start_at.as_second() / 60).collect();
+        assert_eq!(told, [9, 10, 12]);
+        assert_eq!(series.take_unstored().len(), 3);
+        series.fill([bar(9, 3), bar(10, 8)], true);
+        assert!(series.take_changes().is_empty(), "told twice, it is no news");
     }
 }

@@ -1,5 +1,7 @@
 //! Lists of instruments that people and their programs keep.
 
+use std::collections::BTreeSet;
+
 use domain::{Symbol, Timestamp, UserId, WatchlistId, from_micros, micros};
 use storage::{Connection, Database, Row, RowExt as _, StorageError, query};
 
@@ -93,6 +95,17 @@ pub async fn of(db: &Database, owner: UserId) -> Result<Vec<Watchlist>, StorageE
                WHERE user_id = $1 ORDER BY created_at, id";
     let rows = query(sql).bind(owner.to_string()).fetch_all(&mut *db.read().await?).await?;
     rows.iter().map(read).collect()
+}
+
+/// Every instrument that is on anybody's list, in order of their names.
+///
+/// # Errors
+/// The database failed.
+pub async fn all_symbols(db: &Database) -> Result<BTreeSet<Symbol>, StorageError> {
+    let sql = "SELECT id, user_id, name, symbols, created_at, updated_at FROM watchlists";
+    let rows = query(sql).fetch_all(&mut *db.read().await?).await?;
+    let lists = rows.iter().map(read).collect::<Result<Vec<Watchlist>, _>>()?;
+    Ok(lists.into_iter().flat_map(|list| list.symbols).collect())
 }
 
 /// Keeps a new list.

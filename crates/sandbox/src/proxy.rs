@@ -109,6 +109,8 @@ struct Shared {
     cut: Mutex<CancellationToken>,
     /// Requests that were in trouble so far.
     hits: watch::Sender<u64>,
+    /// How often everything that hangs was let go.
+    let_go: watch::Sender<u64>,
     dice: Mutex<StdRng>,
     stop: CancellationToken,
 }
@@ -139,6 +141,7 @@ impl Proxy {
             streams: watch::Sender::new(None),
             cut: Mutex::new(stop.child_token()),
             hits: watch::Sender::new(0),
+            let_go: watch::Sender::new(0),
             dice: Mutex::new(StdRng::seed_from_u64(seed)),
             stop,
         });
@@ -165,6 +168,11 @@ impl Proxy {
     pub fn heal(&self) {
         self.shared.trouble.send_replace(None);
         self.shared.streams.send_replace(None);
+    }
+
+    /// Closes the connections that hang, of requests that were in trouble so far: for clients that wait for ever.
+    pub fn let_go(&self) {
+        self.shared.let_go.send_modify(|times| *times += 1);
     }
 
     /// From now on streams are in trouble.
@@ -276,6 +284,7 @@ async fn carry(shared: &Shared, mut client: TcpStream) -> io::Result<()> {
             _ = trouble.wait_for(refuses) => return client.set_zero_linger(),
         };
         let Some(request) = request else { return Ok(()) };
+        let let_go = shared.let_go.subscribe();
         let Some(trouble) = shared.befalls(&request) else {
             let mut upstream = TcpStream::connect(shared.upstream).await?;
             let answer = exchange(&mut upstream, &request).await?;
@@ -288,7 +297,7 @@ async fn carry(shared: &Shared, mut client: TcpStream) -> io::Result<()> {
         match trouble {
             Trouble::Refuse => return client.set_zero_linger(),
             Trouble::DropRequest => return Ok(()),
-            Trouble::Blackhole => return hang(shared, client).await,
+            Trouble::Blackhole => return hang(shared, client, let_go).await,
             Trouble::Lag(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
             _ => {}
         }
@@ -296,10 +305,10 @@ async fn carry(shared: &Shared, mut client: TcpStream) -> io::Result<()> {
         let mut answer = exchange(&mut upstream, &request).await?;
         match trouble {
             Trouble::DropResponse => return Ok(()),
-            Trouble::HangResponse => return hang(shared, client).await,
+            Trouble::HangResponse => return hang(shared, client, let_go).await,
             Trouble::HalfOpen => {
                 client.shutdown().await?;
-                return hang(shared, client).await;
+                return hang(shared, client, let_go).await;
             }
             Trouble::ResetMid => {
                 let some = 1 + shared.dice(answer.bytes.len() - 1);
@@ -353,8 +362,8 @@ async fn exchange(upstream: &mut TcpStream, request: &Message) -> io::Result<Mes
     answer.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
-/// Says nothing until the trouble is over or the client has gone.
-async fn hang(shared: &Shared, mut client: TcpStream) -> io::Result<()> {
+/// Says nothing until the trouble is over, everything is let go or the client has gone.
+async fn hang(shared: &Shared, mut client: TcpStream, mut let_go: watch::Receiver<u64>) -> io::Result<()> {
     let mut trouble = shared.trouble.subscribe();
     let begun_with = *trouble.borrow_and_update();
     let mut ignored = [0; 1_024];
@@ -364,6 +373,7 @@ async fn hang(shared: &Shared, mut client: TcpStream) -> io::Result<()> {
                 let _ = changed;
                 return Ok(());
             }
+            _ = let_go.changed() => return Ok(()),
             read = client.read(&mut ignored) => if read? == 0 { return Ok(()) },
         }
     }

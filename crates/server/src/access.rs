@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use domain::Permission;
 
 use crate::problem::{Code, Problem};
+use crate::rates::Class;
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Needs {
     OrOneself(Permission),
     /// To ask about what is one's own.
     Oneself,
+    /// To ask about what is one's own; what is another's does not exist.
+    Own,
 }
 
 impl Needs {
@@ -42,6 +45,7 @@ impl Needs {
             },
             Self::OrOneself(permission) => format!("{permission}, or oneself"),
             Self::Oneself => "whoever owns it".to_owned(),
+            Self::Own => "whoever owns it, and nobody else sees that it exists".to_owned(),
         }
     }
 }
@@ -63,7 +67,7 @@ const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
 
 /// Every route of the API.
 pub const TABLE: &[Rule] = {
-    use Needs::{Nothing, OnAccount, Oneself, OrOneself, Permission as Needed, SignIn};
+    use Needs::{Nothing, OnAccount, Oneself, OrOneself, Own, Permission as Needed, SignIn};
     use Permission::*;
     &[
         rule("GET", "/api/health", Nothing),
@@ -86,6 +90,18 @@ pub const TABLE: &[Rule] = {
         rule("POST", "/api/v1/keys", SignIn),
         rule("DELETE", "/api/v1/keys/{id}", OrOneself(KeysManage)),
         rule("POST", "/api/v1/keys/{id}/rotate", Oneself),
+        rule("GET", "/api/v1/webhooks", SignIn),
+        rule("POST", "/api/v1/webhooks", SignIn),
+        rule("GET", "/api/v1/webhooks/{id}", Own),
+        rule("PATCH", "/api/v1/webhooks/{id}", Own),
+        rule("POST", "/api/v1/webhooks/{id}/test", Own),
+        rule("POST", "/api/v1/webhooks/{id}/rotate", Own),
+        rule("GET", "/api/v1/webhooks/{id}/deliveries", Own),
+        rule("POST", "/api/v1/webhooks/{id}/deliveries/{seq}/redeliver", Own),
+        rule("DELETE", "/api/v1/webhooks/{id}", Own),
+        rule("GET", "/api/v1/encryption-keys", SignIn),
+        rule("PUT", "/api/v1/encryption-keys", SignIn),
+        rule("DELETE", "/api/v1/encryption-keys", SignIn),
         rule("GET", "/api/v1/roles", SignIn),
         rule("GET", "/api/v1/users", Needed(UsersView)),
         rule("POST", "/api/v1/users", Needed(UsersManage)),
@@ -101,7 +117,13 @@ pub const TABLE: &[Rule] = {
         rule("GET", "/api/v1/market/trades", Needed(MarketView)),
         rule("GET", "/api/v1/market/feed", Needed(MarketView)),
         rule("GET", "/api/v1/accounts", SignIn),
+        rule("POST", "/api/v1/accounts", Needed(AccountsManage)),
         rule("GET", "/api/v1/accounts/{id}", OnAccount(AccountsView)),
+        rule("PATCH", "/api/v1/accounts/{id}", OnAccount(AccountsManage)),
+        rule("DELETE", "/api/v1/accounts/{id}", OnAccount(AccountsManage)),
+        rule("PUT", "/api/v1/accounts/{id}/credentials", OnAccount(AccountsManage)),
+        rule("POST", "/api/v1/accounts/{id}/pause", OnAccount(KillEngage)),
+        rule("DELETE", "/api/v1/accounts/{id}/pause", OnAccount(AccountsManage)),
         rule("GET", "/api/v1/accounts/{id}/positions", OnAccount(AccountsView)),
         rule("GET", "/api/v1/accounts/{id}/venue", OnAccount(AccountsView)),
         rule("POST", "/api/v1/accounts/{id}/live", OnAccount(LiveSwitch)),
@@ -141,6 +163,9 @@ pub const TABLE: &[Rule] = {
         rule("POST", "/api/v1/approvals/{id}/refuse", Needed(OrdersApprove)),
         rule("POST", "/api/v1/approvals/{id}/withdraw", SignIn),
         rule("GET", "/api/v1/fills", Needed(OrdersView)),
+        rule("GET", "/api/v1/usage", SignIn),
+        rule("GET", "/api/v1/endpoints", Needed(SystemView)),
+        rule("PUT", "/api/v1/endpoints", Needed(ApiManage)),
         rule("GET", "/api/v1/audit", Needed(AuditView)),
         rule("POST", "/api/v1/audit/verify", Needed(AuditVerify)),
     ]
@@ -149,6 +174,45 @@ pub const TABLE: &[Rule] = {
 /// What the caller of a route needs.
 pub(crate) fn of(method: &str, path: &str) -> Option<Needs> {
     TABLE.iter().find(|rule| rule.method == method && rule.path == path).map(|rule| rule.needs)
+}
+
+/// What takes risk away or says that the desk lives: neither limited nor switched off.
+const FREE: &[(&str, &str)] = &[
+    ("GET", "/api/health"),
+    ("GET", "/api/ready"),
+    ("POST", "/api/v1/kill-switches"),
+    ("DELETE", "/api/v1/accounts/{id}/live"),
+    ("POST", "/api/v1/accounts/{id}/orders/cancel-all"),
+    ("POST", "/api/v1/orders/{id}/cancel"),
+];
+
+/// Orders placed, replaced, looked at beforehand, and positions that are closed.
+const ORDERS: &[(&str, &str)] = &[
+    ("POST", "/api/v1/accounts/{id}/orders"),
+    ("POST", "/api/v1/accounts/{id}/orders/preview"),
+    ("POST", "/api/v1/accounts/{id}/liquidate"),
+    ("POST", "/api/v1/accounts/{id}/positions/{symbol}/close"),
+    ("PATCH", "/api/v1/orders/{id}"),
+];
+
+/// What cannot be switched off beside [`FREE`]: signing in and out, seeing what is stopped and releasing it, and switching
+/// endpoints on again.
+const ESSENTIAL: &[&str] = &["/api/v1/session", "/api/v1/kill-switches", "/api/v1/endpoints"];
+
+/// Which budget a request on a route is taken from.
+pub(crate) fn class(rule: &Rule) -> Class {
+    let route = (rule.method, rule.path);
+    match rule.method {
+        _ if FREE.contains(&route) => Class::Free,
+        _ if ORDERS.contains(&route) => Class::Order,
+        "GET" => Class::Read,
+        _ => Class::Write,
+    }
+}
+
+/// Whether a route answers whatever an admin says.
+pub(crate) fn is_essential(rule: &Rule) -> bool {
+    class(rule) == Class::Free || ESSENTIAL.iter().any(|one| rule.path.starts_with(one))
 }
 
 /// Lets nobody through to a route that is not in the table: somebody forgot to say who may call it.

@@ -28,17 +28,27 @@ mod updates;
 mod price_stream;
 mod prices;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 
 use crate::Desk;
+use crate::rates::Class;
 
 pub(crate) use refusal::{DeniedToBot, Refusal, form_of};
 
 /// Where all of it is.
 pub(crate) const PREFIX: &str = "/alpaca";
+
+/// The clients wait for ever, and people do not: every answer comes within 5 seconds.
+const LATEST: Duration = Duration::from_millis(4_800);
+/// After so long an order's answer is that it is not known, and where to look: before all answers are.
+const PATIENCE: Duration = Duration::from_millis(4_500);
 
 /// Everything under [`PREFIX`].
 pub(crate) fn routes() -> Router<Desk> {
@@ -54,8 +64,39 @@ pub(crate) fn routes() -> Router<Desk> {
         .merge(prices::routes())
         .merge(price_stream::routes())
         .route("/{*rest}", any(missing))
-        .method_not_allowed_fallback(missing);
+        .method_not_allowed_fallback(missing)
+        .layer(from_fn(in_time));
     Router::new().nest(PREFIX, inside)
+}
+
+/// Whether a route is one for prices; the others are for trading.
+pub(crate) fn is_about_prices(route: &str) -> bool {
+    let inside = route.strip_prefix(PREFIX).unwrap_or(route);
+    // `/v2/iex` and its like are streams of prices.
+    inside.starts_with("/v2/stocks") || inside.starts_with("/v1beta") || price_stream::is_feed(inside)
+}
+
+/// Which budget a request on a route is taken from. Here it is refused before an order is journaled, never after.
+pub(crate) fn class(method: &Method, route: &str) -> Class {
+    let inside = route.strip_prefix(PREFIX).unwrap_or(route);
+    let (orders, positions) = (inside.starts_with("/v2/orders"), inside.starts_with("/v2/positions"));
+    match *method {
+        Method::DELETE if orders => Class::Free,
+        Method::GET | Method::HEAD => Class::Read,
+        _ if orders || positions => Class::Order,
+        _ => Class::Write,
+    }
+}
+
+/// Answers when whoever should does not. What was begun goes on, as when a client hangs up.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(LATEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let words = "the desk did not answer in time: it is not known yet whether this was done";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words).into_response()
+        }
+    }
 }
 
 /// What Alpaca has and the desk does not, and what neither has.

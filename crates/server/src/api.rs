@@ -7,6 +7,8 @@ mod accounts;
 mod approvals;
 mod audit;
 mod books;
+mod custody;
+mod encryption;
 mod factors;
 mod fills;
 mod health;
@@ -21,8 +23,10 @@ mod page;
 mod portfolio;
 mod roles;
 mod session;
+mod usage;
 mod users;
 mod venue;
+mod webhooks;
 pub(crate) mod words;
 
 use utoipa::OpenApi as _;
@@ -47,7 +51,7 @@ pub(crate) use orders::{Order, UnknownOrderList};
             `cursor`. A write may carry an `Idempotency-Key`: repeated with the same key and body it is done once."
     ),
     // Only in a parameter, where schemas are not collected by themselves: the scope.
-    components(schemas(crate::problem::ProblemBody, crate::problem::FieldError, words::OrderScope)),
+    components(schemas(crate::problem::ProblemBody, crate::problem::FieldError, words::OrderScope, words::UsagePeriod, words::UsageBy)),
     modifiers(&Credentials),
     security(("session" = []), ("key" = []))
 )]
@@ -80,10 +84,13 @@ pub(crate) fn routes() -> OpenApiRouter<Desk> {
         .merge(session::routes())
         .merge(factors::routes())
         .merge(keys::routes())
+        .merge(webhooks::routes())
+        .merge(encryption::routes())
         .merge(roles::routes())
         .merge(users::routes())
         .merge(market::routes())
         .merge(accounts::routes())
+        .merge(custody::routes())
         .merge(orders::routes())
         .merge(fills::routes())
         .merge(venue::routes())
@@ -93,6 +100,7 @@ pub(crate) fn routes() -> OpenApiRouter<Desk> {
         .merge(kill_switches::routes())
         .merge(limits::routes())
         .merge(approvals::routes())
+        .merge(usage::routes())
         .merge(audit::routes())
 }
 

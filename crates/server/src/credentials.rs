@@ -5,7 +5,11 @@
 //! as the name and the secret as the password, which their data clients can. Two credentials in one request are none: which
 //! one is meant cannot be known. A key is never read from an address.
 
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts as _;
 use axum::http::header::{AUTHORIZATION, HeaderName};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -35,16 +39,30 @@ pub(crate) enum Shown {
 }
 
 /// Whoever was let in.
+#[derive(Clone)]
 pub(crate) enum LetIn {
-    Session(Box<Authenticated>),
-    Key(Box<KeyHolder>),
+    Session(Arc<Authenticated>),
+    Key(Arc<KeyHolder>),
+}
+
+/// Who a request is of, or why nobody: asked once, and left on the request for whoever wants to know.
+#[derive(Clone)]
+pub(crate) struct Known(pub Result<LetIn, Problem>);
+
+/// Who a request is of.
+pub(crate) async fn who(parts: &mut Parts, desk: &Desk) -> Result<LetIn, Problem> {
+    if let Some(Known(known)) = parts.extensions.get() {
+        return known.clone();
+    }
+    let arrival = Arrival::from_request_parts(parts, desk).await?;
+    Shown::read(&parts.headers)?.let_in(desk, arrival).await
 }
 
 impl LetIn {
-    pub(crate) fn into_context(self) -> Context {
+    pub(crate) fn context(&self) -> &Context {
         match self {
-            Self::Session(who) => who.ctx,
-            Self::Key(holder) => holder.ctx,
+            Self::Session(who) => &who.ctx,
+            Self::Key(holder) => &holder.ctx,
         }
     }
 }
@@ -68,12 +86,12 @@ impl Shown {
             Self::Session(token) => {
                 let found = desk.identity.authenticate(token, arrival.address, arrival.id).await?;
                 let found = found.ok_or_else(|| Problem::new(Code::NotSignedIn))?;
-                Ok(LetIn::Session(Box::new(found)))
+                Ok(LetIn::Session(Arc::new(found)))
             }
             Self::Key(key) => {
                 let ShownKey { id, secret } = key;
                 let holder = desk.identity.authenticate_key(id, secret, arrival.address, arrival.id).await?;
-                Ok(LetIn::Key(Box::new(holder)))
+                Ok(LetIn::Key(Arc::new(holder)))
             }
         }
     }

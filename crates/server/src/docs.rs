@@ -1,4 +1,7 @@
-//! The API's documentation for people, written from the OpenAPI document. No scripts, nothing from elsewhere.
+//! The API's documentation for people, written from the OpenAPI document. Nothing is from elsewhere; a script of the desk's own
+//! lets a route be tried ([`trying`]), and all but that works without it.
+
+mod trying;
 
 use axum::Router;
 use axum::extract::State;
@@ -23,7 +26,24 @@ async fn document(_: SignedIn) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], crate::openapi())
 }
 
-async fn overview(State(_): State<Desk>, _: SignedIn) -> Markup {
+/// Lets the page send what is tried, to this desk alone.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     base-uri 'none'; frame-ancestors 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// What the page runs.
+pub(crate) async fn script() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, include_str!("docs/try.js"))
+}
+
+async fn overview(State(_): State<Desk>, _: SignedIn) -> impl IntoResponse {
+    ([(header::CONTENT_SECURITY_POLICY, POLICY)], page())
+}
+
+fn page() -> Markup {
     let document: Value = serde_json::from_str(&crate::openapi()).expect("the document is JSON");
     let operations = operations(&document);
     let mut tags: Vec<&str> = Vec::new();
@@ -56,6 +76,7 @@ async fn overview(State(_): State<Desk>, _: SignedIn) -> Markup {
                 }
                 (stream())
             }
+            script src="/docs.js" type="module" {}
         },
     )
 }
@@ -107,6 +128,7 @@ impl Operation<'_> {
         html! {
             article id=(self.id) {
                 h3 { span class="verb" { (self.verb) } (self.path) }
+                @if self.of["deprecated"] == true { p class="old" { "Deprecated: it will not be there for ever." } }
                 p { strong { (self.summary) ". " } (text(&self.of["description"])) }
                 @if let Some(needs) = access::of(&self.verb, self.path) {
                     p class="who" { "For: " (needs.words()) }
@@ -130,6 +152,7 @@ impl Operation<'_> {
                     h4 { "Answer " (status) }
                     @if schema.is_null() { p { "Nothing." } } @else { (fields(document, schema)) }
                 }
+                (trying::form(document, &self.verb, self.path, self.of))
             }
         }
     }
@@ -244,7 +267,7 @@ fn stream() -> Markup {
                 "{\"action\":\"unsubscribe\",\"topics\":[\"trades:BTC-USD\"]}\n"
                 "{\"action\":\"ping\"}"
             } }
-            p { "After a break say up to where each topic was seen. Orders, positions and accounts are kept for ten minutes, the market for one." }
+            p { "After a break say up to where each topic was seen. Everything is kept for ten minutes; of what was more than fits into memory the oldest goes first, and a `gap` says so. After a restart of the desk `epoch` is another one, and nothing is resumed." }
             h4 { "Topics" }
             table { @for (topic, what) in topics { tr { th scope="row" { code { (topic) } } td { (what) } } } }
             h4 { "What the desk sends" }

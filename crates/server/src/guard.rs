@@ -3,6 +3,8 @@
 //! Outside in: [`finish`] gives the request its id, catches panics, writes problems out and sets the security
 //! headers; [`refuse_foreign`] stops what a page of another site sends.
 
+mod address;
+
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use secrecy::ExposeSecret as _;
 
 use crate::Desk;
 use crate::alpaca;
+use crate::cors;
+use crate::jose;
 use crate::pages;
 use crate::problem::{Code, Problem, ProblemBody};
 
@@ -30,7 +34,8 @@ pub(crate) struct Arrival {
     pub id: RequestId,
     /// When it came in.
     pub at: Timestamp,
-    /// The other end of the connection. Headers that claim another address are not believed.
+    /// The other end of the connection. Headers that claim another address are not believed, but those of a proxy that the
+    /// settings name.
     pub address: Option<IpAddr>,
 }
 
@@ -57,10 +62,12 @@ impl Nonce {
 /// Gives a request its id, and its answer the form and the headers that all answers have.
 pub(crate) async fn finish(State(desk): State<Desk>, mut request: Request, next: Next) -> Response {
     let at = desk.clock.now();
-    let address =
-        request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let trusted = &desk.settings.trusted_proxies;
+    let address = peer.map(|peer| address::of(peer, request.headers(), trusted));
     let arrival = Arrival { id: RequestId::new(at), at, address };
     request.extensions_mut().insert(arrival);
+    jose::prepare(&mut request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let api = path.starts_with("/api/");
@@ -71,8 +78,13 @@ pub(crate) async fn finish(State(desk): State<Desk>, mut request: Request, next:
         () => Form::Problem,
     };
 
+    let origin = if api || alpaca { cors::listed(&desk.settings, request.headers()).cloned() } else { None };
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let mut response = if known.contains(&method) {
+    let mut response = if let Err(problem) = check_head(&desk, address, &request) {
+        problem.into_response()
+    } else if (api || alpaca) && method == Method::OPTIONS {
+        cors::answer_preflight(&desk.settings, request.headers())
+    } else if known.contains(&method) {
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
             Err(_) => {
@@ -96,8 +108,34 @@ pub(crate) async fn finish(State(desk): State<Desk>, mut request: Request, next:
         write_out(&mut response, &problem, &arrival, form);
     }
     tracing::debug!(request_id = %arrival.id, %method, ?path, status = response.status().as_u16(), "answered");
+    let mut response = jose::seal(response).await;
     set_headers(response.headers_mut(), &arrival, api);
+    if api || alpaca {
+        cors::tell(&desk.settings, origin, response.headers_mut());
+    }
     response
+}
+
+/// Longest address of a request, most header fields and most bytes of them.
+const LONGEST_URI: usize = 8 << 10;
+const MOST_FIELDS: usize = 100;
+const LARGEST_FIELDS: usize = 32 << 10;
+
+/// Refuses what comes from where nobody is let in, and heads that no client of the desk has a reason for.
+fn check_head(desk: &Desk, address: Option<IpAddr>, request: &Request) -> Result<(), Problem> {
+    if address.is_some_and(|address| !desk.settings.lets_in(address)) {
+        return Err(Problem::new(Code::AddressRefused));
+    }
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > LONGEST_URI {
+        return Err(Problem::new(Code::UriTooLong));
+    }
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() > MOST_FIELDS || bytes > LARGEST_FIELDS {
+        return Err(Problem::new(Code::HeadersTooLarge));
+    }
+    Ok(())
 }
 
 fn accepts_html(headers: &HeaderMap) -> bool {
@@ -184,7 +222,9 @@ fn set_headers(headers: &mut HeaderMap, arrival: &Arrival, api: bool) {
 /// programs say nothing, and have no cookies of anybody else's.
 pub(crate) async fn refuse_foreign(State(desk): State<Desk>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads && !is_own(&desk, request.headers()) {
+    let is_api = ["/api/", "/alpaca/"].iter().any(|one| request.uri().path().starts_with(one));
+    let may = is_own(&desk, request.headers()) || (is_api && cors::may(&desk.settings, request.headers()));
+    if !reads && !may {
         return Problem::new(Code::ForeignOrigin).into_response();
     }
     next.run(request).await

@@ -1,8 +1,11 @@
 //! `Idempotency-Key`: the caller's name for a write, under which it is done once however often it is sent.
 //!
-//! Where a write is idempotent by nature (setting a role, disabling somebody, canceling) the key is only checked
-//! for form. Where it is not, the key goes down to the act itself: an order's client order id, a new person's
-//! record in the transaction that makes them.
+//! Orders have it as their client order id, and a new person's or API key's record is made in the same transaction. What takes
+//! risk away (canceling, pulling a kill switch) is the same however often it is sent, and waits for no record of a key. All
+//! other writes are done by [`once`].
+
+pub(crate) mod once;
+mod store;
 
 use axum::http::HeaderMap;
 use serde::Serialize;

@@ -16,7 +16,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess
 use crate::problem::{Code, Problem};
 
 /// Most bytes of a body.
-const LARGEST: usize = 1 << 20;
+pub(crate) const LARGEST: usize = 1 << 20;
 /// Most bytes of the body of an order.
 pub(crate) const LARGEST_ORDER: usize = 16 << 10;
 /// Longest time for a body to arrive.
@@ -93,7 +93,8 @@ fn is(request: &Request, wanted: &str) -> bool {
     given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
 }
 
-async fn body(body: Body, most: usize) -> Result<axum::body::Bytes, Problem> {
+/// All of a body of at most `most` bytes.
+pub(crate) async fn body(body: Body, most: usize) -> Result<axum::body::Bytes, Problem> {
     match tokio::time::timeout(PATIENCE, to_bytes(body, most)).await {
         Err(_) => Err(Problem::new(Code::BodyTooSlow)),
         // Too long, or the connection broke: then nobody reads the answer.

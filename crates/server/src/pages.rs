@@ -17,6 +17,7 @@ use axum::routing::get;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::Desk;
+use crate::docs;
 use crate::problem::{Code, Problem};
 
 /// The pages and their style sheet.
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Desk> {
         .route("/set-up", get(set_up::form).post(set_up::claim))
         .route("/welcome", get(welcome::form).post(welcome::accept))
         .route("/desk.css", get(style))
+        .route("/docs.js", get(docs::script))
 }
 
 async fn style() -> impl IntoResponse {

@@ -78,6 +78,29 @@ codes! {
         "An Idempotency-Key is 1 to 64 characters of A-Z, a-z, 0-9 and _.:-";
     IdempotencyConflict = "idempotency_conflict", CONFLICT, "Idempotency-Key used before",
         "The same Idempotency-Key was used for another request. Nothing was done.";
+    IdempotencyRunning = "idempotency_running", CONFLICT, "Being done",
+        "A request with the same Idempotency-Key is being done. Ask again for its answer.";
+    IdempotencyInDoubt = "idempotency_in_doubt", CONFLICT, "Outcome unknown",
+        "The desk ended in the middle of a request with the same Idempotency-Key. Look whether it was done; do it again \
+         under another key if it was not.";
+    IdempotencyFull = "idempotency_full", TOO_MANY_REQUESTS, "Too many Idempotency-Keys",
+        "As many keys as are kept of one caller were used within a day. Nothing was done; without a key it will be.";
+    AnswerNotKept = "answer_not_kept", CONFLICT, "Done before",
+        "The same request under the same Idempotency-Key was done before. Its answer is not kept: it held a secret, which is \
+         shown once, or was too large.";
+    UriTooLong = "uri_too_long", URI_TOO_LONG, "Address too long",
+        "The address of a request, with its query, has at most 8 KiB.";
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Headers too large",
+        "A request has at most 100 header fields and 32 KiB of them.";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
+        "A budget of requests is used up; `RateLimit` names it. Nothing was done. `Retry-After` says in how many seconds the \
+         next request is taken. Cancels and kill switches are never limited.";
+    EndpointOff = "endpoint_off", FORBIDDEN, "Switched off",
+        "An admin of the desk has switched this endpoint off. Nothing was done.";
+    EndpointEssential = "endpoint_essential", CONFLICT, "Always answers",
+        "Without this endpoint nobody could stop the desk, sign in, or switch an endpoint on again: it cannot be changed.";
+    AddressRefused = "address_refused", FORBIDDEN, "Not from here",
+        "The desk takes no requests from this network.";
     ForeignOrigin = "foreign_origin", FORBIDDEN, "Foreign origin",
         "The request was sent by a page of another site. Only the desk's own pages may.";
     FormExpired = "form_expired", FORBIDDEN, "Form expired",
@@ -103,8 +126,21 @@ codes! {
         "The key was revoked or has expired. Make another.";
     KeyMadeBefore = "key_made_before", CONFLICT, "Key made before",
         "The same request made a key before: `value` is its id. Its secret is stored nowhere, so revoke it and make another.";
+    EncryptionKeyMissing = "encryption_key_missing", NOT_ACCEPTABLE, "No public key",
+        "An encrypted answer was asked for, and no public key is registered to encrypt it for. PUT /api/v1/encryption-keys \
+         registers one.";
     TooManyKeys = "too_many_keys", CONFLICT, "Too many keys",
         "You have as many keys as anybody may have. Revoke one.";
+    WebhookMadeBefore = "webhook_made_before", CONFLICT, "Webhook made before",
+        "The same request made a webhook before: `value` is its id. Its secret cannot be shown again; rotate it.";
+    TooManyWebhooks = "too_many_webhooks", CONFLICT, "Too many webhooks",
+        "You have as many webhooks as anybody may have. Delete one.";
+    WebhookOff = "webhook_off", CONFLICT, "Webhook is off",
+        "The webhook is switched off, so nothing is told to it. Switch it on first.";
+    DeliveryWaiting = "delivery_waiting", CONFLICT, "Still being told",
+        "The event is on its way to the webhook, so there is nothing to repeat.";
+    TestedTooSoon = "tested_too_soon", TOO_MANY_REQUESTS, "Tested a moment ago",
+        "A webhook is tested once in 3 seconds. `Retry-After` says when it can be tested again.";
     SignInFailed = "sign_in_failed", UNAUTHORIZED, "Sign-in failed",
         "User name and password do not go together, or the person may not sign in. It is not said which.";
     CodeNeeded = "code_needed", UNAUTHORIZED, "Code needed",
@@ -176,6 +212,29 @@ codes! {
         "A kill switch is engaged that covers the order. Cancels are still taken.";
     AccountNotLive = "account_not_live", CONFLICT, "Not live",
         "The account is for real money, and trading with it is not switched on.";
+    AccountPaused = "account_paused", CONFLICT, "Account paused",
+        "Somebody has paused the account: it takes no new risk until it is activated again. Cancels pass, and orders that \
+         close a position.";
+    // Accounts at brokers
+    AccountNameInvalid = "account_name_invalid", UNPROCESSABLE_ENTITY, "Name invalid",
+        "The name of an account has 1 to 64 characters, none of them invisible.";
+    AccountNameTaken = "account_name_taken", CONFLICT, "Name taken",
+        "Another account has this name.";
+    AccountOnDesk = "account_on_desk", CONFLICT, "On the desk already",
+        "The credentials open an account that is on the desk already: `value` is its name. Two of them would not know of \
+         each other's orders.";
+    CredentialsRefused = "credentials_refused", UNPROCESSABLE_ENTITY, "Credentials refused",
+        "The broker does not accept the credentials. They were not kept.";
+    CredentialsOfAnother = "credentials_of_another", CONFLICT, "Another account",
+        "The credentials open another account at the broker than this one. They were not kept.";
+    BrokerUnreachable = "broker_unreachable", BAD_GATEWAY, "Broker not reached",
+        "The broker did not answer, or not as this broker does, so the credentials could not be tried. They were not kept.";
+    AccountOpenOrders = "account_open_orders", CONFLICT, "Orders are open",
+        "An account is removed once all of its orders are at their end. Cancel them, and wait for those whose outcome is \
+         unknown.";
+    AccountHolds = "account_holds", CONFLICT, "Account holds something",
+        "The account holds something, which would stay at the broker: `value` says what. Repeat the account's name as \
+         `confirm_name` to remove it all the same.";
     // Books
     BookUnknown = "book_unknown", UNPROCESSABLE_ENTITY, "No such book",
         "The account has no such book.";

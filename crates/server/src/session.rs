@@ -1,5 +1,7 @@
 //! Who asks: from the cookie or the key of a request to the [`Context`] with which everything is asked.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
@@ -13,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::Desk;
 use crate::alpaca::DeniedToBot;
-use crate::credentials::{LetIn, Shown};
+use crate::credentials::{self, LetIn, Shown};
 use crate::guard::Arrival;
 use crate::problem::{Code, Problem, sentence};
 
@@ -53,9 +55,7 @@ impl FromRequestParts<Desk> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
-        let arrival = Arrival::from_request_parts(parts, desk).await?;
-        let let_in = Shown::read(&parts.headers)?.let_in(desk, arrival).await?;
-        Ok(Self(let_in.into_context()))
+        Ok(Self(credentials::who(parts, desk).await?.context().clone()))
     }
 }
 
@@ -66,9 +66,8 @@ impl FromRequestParts<Desk> for InSession {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
-        let arrival = Arrival::from_request_parts(parts, desk).await?;
-        match Shown::read(&parts.headers)?.let_in(desk, arrival).await? {
-            LetIn::Session(who) => Ok(Self(*who)),
+        match credentials::who(parts, desk).await? {
+            LetIn::Session(who) => Ok(Self(Arc::unwrap_or_clone(who))),
             LetIn::Key(_) => Err(Problem::new(Code::SessionNeeded)),
         }
     }
@@ -187,7 +186,7 @@ async fn record_denied(
     why: Box<str>,
 ) {
     let Ok(who) = shown.let_in(desk, arrival).await else { return };
-    let entry = domain::AuditEntry::by(&who.into_context(), "access.denied")
+    let entry = domain::AuditEntry::by(who.context(), "access.denied")
         .ended(domain::Outcome::Refused)
         .with(serde_json::json!({ "method": method.as_str(), "path": path, "reason": why }));
     if let Err(error) = desk.record(entry).await {

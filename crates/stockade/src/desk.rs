@@ -1,36 +1,29 @@
-//! The desk, put together: sandbox market, feed, bars, paper venue, gateway. The venue may be a process of its own.
+//! The desk, put together: sources of prices, bars, paper venue, gateway. The venue may be a process of its own.
 //!
 //! The order matters. Prices come before the venue that fills against them, the venue before the gateway that
 //! reconciles with it, the gateway before anybody is let in. Stopping goes the other way round.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use connectors::{paper, polygon};
-use domain::{AccountId, Clock, Context, Every, KeyId, Money, Permission, Timestamp, UserId};
+use connectors::paper;
+use domain::{AccountId, Clock, Context, KeyId, Money, Timestamp, UserId};
 use identity::Identity;
 use market::Market;
-use sandbox::{Pace, RecordingSource, ServerSettings, Source};
 use storage::StorageError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
-use trading::{Account, Broker, FourEyes, Gateway, Mode, OrderLimits, PaperVenue, People};
-use vault::{ExposeSecret as _, SecretString, Vault};
+use trading::{Account, Broker, Custody as _, FourEyes, Gateway, Mode, OrderLimits, PaperVenue, People};
+use vault::Vault;
 
-use crate::broker::{ALPACA, Access};
+use crate::broker::{Brokers, PAPER};
 use crate::home::{Home, Opened};
+use crate::prices::{Prices, follow_what_is_traded, market_settings};
 use crate::settings::Settings;
 
-/// What the paper accounts' broker is called.
-const PAPER: &str = "paper";
-/// Where the sandbox feed's key is kept, sealed.
-const FEED_KEY: &str = "feed/sandbox/key";
-/// How much of the generated market's past a new desk knows.
-const PAST_MINUTES: u32 = 24 * 60;
 /// How often a router looks after what is unresolved.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -40,9 +33,8 @@ pub(crate) struct Desk {
     pub market: Market,
     /// Ends with `stop`, after the last bars are stored.
     market_task: JoinHandle<()>,
-    feed_task: JoinHandle<()>,
-    sandbox: sandbox::Server,
-    venue: Venue,
+    prices: Prices,
+    venue: Arc<Venue>,
     stop: CancellationToken,
 }
 
@@ -60,24 +52,16 @@ impl Desk {
     ) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let (db, clock) = (&opened.db, &opened.clock);
-        let key = feed_key(vault, opened).await?;
 
-        let sandbox =
-            start_sandbox(settings, &key, clock, &stop).await.context("the sandbox cannot be started")?;
-        let (market, market_task) =
-            Market::start(market_settings(settings), db.clone(), Arc::clone(clock), stop.clone())
-                .await
-                .context("the stored bars cannot be read")?;
-        if settings.feed.is_none() {
-            remember_the_past(&market, settings.market_seed, clock.as_ref(), stop.clone());
-        }
-        let feed = polygon::Settings::new(sandbox.url(), key);
-        let jitter = u64::from_le_bytes(vault::crypto::random());
-        let feed_task = polygon::start(feed, market.feed("sandbox"), Arc::clone(clock), jitter, stop.clone());
+        let listed = market_settings(settings).context("the settings are not right")?;
+        let (market, market_task) = Market::start(listed, db.clone(), Arc::clone(clock), stop.clone())
+            .await
+            .context("the stored bars cannot be read")?;
+        let prices = Prices::start(settings, opened, vault, &market, &stop).await?;
 
-        let venue = Venue::open(home, settings, &market, clock, &stop).await?;
-        let brokers =
-            open_accounts(settings, opened, vault, &venue).await.context("the accounts cannot be opened")?;
+        let venue = Arc::new(Venue::open(home, settings, &market, clock, &stop).await?);
+        let custody = Brokers::of_desk(vault.clone(), Arc::clone(&venue), Money(settings.paper.cash_usd));
+        let brokers = open_accounts(opened, &custody).await.context("the accounts cannot be opened")?;
         let limits = OrderLimits {
             max_notional: Money(settings.orders.max_notional_usd),
             price_collar: settings.orders.price_collar,
@@ -89,9 +73,10 @@ impl Desk {
             market: market.clone(),
             clock: Arc::clone(clock),
             brokers,
+            custody: Some(Arc::new(custody)),
             limits,
             tick: TICK,
-            jitter,
+            jitter: u64::from_le_bytes(vault::crypto::random()),
             kill_file: Some(home.kill_file()?),
             four_eyes: FourEyes {
                 raises: settings.four_eyes.raises,
@@ -100,26 +85,27 @@ impl Desk {
             },
         };
         let gateway = Gateway::start(parts, &stop).await?;
-        Ok(Self { gateway, market, market_task, feed_task, sandbox, venue, stop })
+        if settings.feeds.alpaca.is_some() {
+            follow_what_is_traded(&gateway, &market, &opened.operator(), stop.clone());
+        }
+        Ok(Self { gateway, market, market_task, prices, venue, stop })
     }
 
     /// Stops it: no more events, the last bars stored, the venue's book closed.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        for (name, task) in [("feed", self.feed_task), ("market", self.market_task)] {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "the {name} did not end well");
-            }
+        self.prices.closed().await;
+        if let Err(error) = self.market_task.await {
+            tracing::error!(%error, "the market did not end well");
         }
-        self.sandbox.closed().await;
-        if let Venue::Within(venue) = self.venue {
+        if let Venue::Within(venue) = self.venue.as_ref() {
             venue.close().await;
         }
     }
 }
 
 /// The paper venue.
-enum Venue {
+pub(crate) enum Venue {
     /// It is part of the desk.
     Within(PaperVenue),
     /// It is a process of its own, which may be down: then the desk starts all the same, and waits for it.
@@ -147,7 +133,7 @@ impl Venue {
     }
 
     /// A desk's account there, which begins with `cash` unless the venue has its own mind about it.
-    async fn broker(&self, account: AccountId, cash: Money) -> anyhow::Result<Arc<dyn Broker>> {
+    pub(crate) async fn broker(&self, account: AccountId, cash: Money) -> anyhow::Result<Arc<dyn Broker>> {
         match self {
             Self::Within(venue) => {
                 // Not only when it is new: the desk may have been stopped between the two.
@@ -174,75 +160,10 @@ impl People for Everybody {
     }
 }
 
-/// The feed's key: made at the first start, sealed, and shown to nobody but the feed's two ends.
-async fn feed_key(vault: &Vault, opened: &Opened) -> anyhow::Result<SecretString> {
-    if let Some(key) = vault.reveal(FEED_KEY).await.context("the feed's key does not open")? {
-        return Ok(key);
-    }
-    let key = vault::crypto::new_token();
-    let ctx = opened.operator();
-    vault
-        .set(&ctx, Permission::FeedsManage, FEED_KEY, key.clone())
-        .await
-        .context("the feed's key cannot be sealed")?;
-    Ok(key)
-}
-
-pub(crate) async fn start_sandbox(
-    settings: &Settings,
-    key: &SecretString,
-    clock: &Arc<dyn Clock>,
-    stop: &CancellationToken,
-) -> std::io::Result<sandbox::Server> {
-    let source = match &settings.feed {
-        Some(path) => Source::Recording(RecordingSource {
-            path: path.clone(),
-            pace: Pace::Times(1.0),
-            repeat: true,
-            retime: true,
-        }),
-        None => Source::Generated { seed: settings.market_seed },
-    };
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = ServerSettings { listen, key: key.expose_secret().to_owned(), max_connections: 4 };
-    sandbox::Server::start(source, server, Arc::clone(clock), stop.clone()).await
-}
-
-/// A recording may hold any symbol; the generated market has its own.
-pub(crate) fn market_settings(settings: &Settings) -> market::Settings {
-    let mut wanted = market::Settings::new(sandbox::instruments());
-    wanted.learn = settings.feed.is_some();
-    wanted.conditions = settings.conditions.clone();
-    wanted
-}
-
-/// Gives a new desk's charts a past. In the background: nobody waits for it.
-fn remember_the_past(market: &Market, seed: u64, clock: &dyn Clock, stop: CancellationToken) {
-    let (market, now) = (market.clone(), clock.now());
-    tokio::task::spawn_blocking(move || {
-        for symbol in market.symbols() {
-            let mut past: Vec<(Every, Vec<domain::Bar>)> = Every::ALL.map(|every| (every, Vec::new())).into();
-            if stop.is_cancelled() {
-                return;
-            }
-            for (every, bar) in sandbox::history(seed, &symbol, now, PAST_MINUTES) {
-                if let Some((_, bars)) = past.iter_mut().find(|(one, _)| *one == every) {
-                    bars.push(bar);
-                }
-            }
-            for (every, bars) in past {
-                market.seed(&symbol, every, bars);
-            }
-        }
-    });
-}
-
 /// All accounts with their brokers; a desk without any gets its first paper account.
 async fn open_accounts(
-    settings: &Settings,
     opened: &Opened,
-    vault: &Vault,
-    venue: &Venue,
+    brokers: &Brokers,
 ) -> anyhow::Result<Vec<(Account, Arc<dyn Broker>)>> {
     let mut accounts = trading::accounts::list(&opened.db).await?;
     if accounts.is_empty() {
@@ -254,15 +175,11 @@ async fn open_accounts(
         };
         accounts.push(trading::accounts::open(&opened.db, &opened.operator(), first).await?);
     }
-    let mut brokers = Vec::new();
+    let mut opened = Vec::new();
     for account in accounts {
-        let broker = match account.broker.as_str() {
-            PAPER => venue.broker(account.id, Money(settings.paper.cash_usd)).await,
-            ALPACA => Access::of(vault, account.id).await.and_then(|access| access.broker()),
-            other => Err(anyhow::anyhow!("there is no broker {other:?}")),
-        };
+        let broker = brokers.open(&account).await;
         let broker = broker.with_context(|| format!("account {:?}", account.name))?;
-        brokers.push((account, broker));
+        opened.push((account, broker));
     }
-    Ok(brokers)
+    Ok(opened)
 }

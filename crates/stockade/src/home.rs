@@ -10,6 +10,8 @@ use audit::{Anchors, Chain};
 use domain::{Clock, Context, SystemClock};
 use identity::{Hashing, Identity};
 use rustix::fs::{FlockOperation, Mode, flock};
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::process::{Pid, Resource, Rlimit, setrlimit, umask};
 use storage::Database;
 use trading::KillFile;
@@ -36,9 +38,14 @@ impl Lock {
     }
 }
 
-/// Files of this program are for its own user, and its memory is not written to disk when it crashes.
+/// Files of this program are for its own user, its memory is not written to disk when it crashes, and no other process of the
+/// user may read it.
 pub(crate) fn close_to_others() {
     umask(Mode::RWXG | Mode::RWXO);
+    #[cfg(target_os = "linux")]
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        eprintln!("stockade: the memory cannot be closed to other processes: {error}");
+    }
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
         eprintln!("stockade: core dumps cannot be switched off: {error}");
@@ -207,4 +214,20 @@ impl Opened {
 pub(crate) fn user_name() -> Option<String> {
     let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();
     name.filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::getrlimit;
+
+    use super::*;
+
+    #[test]
+    fn the_memory_is_read_by_no_other_process_and_goes_to_no_disk() {
+        close_to_others();
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        assert_eq!(getrlimit(Resource::Core), none);
+        #[cfg(target_os = "linux")]
+        assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }

@@ -33,6 +33,14 @@ pub(crate) fn start() -> anyhow::Result<()> {
     let (lines, waiting) = sync_channel(WAITING);
     std::thread::Builder::new().name("log".into()).spawn(move || write_lines(&waiting))?;
     let _ = LINES.set(lines);
+    // The library's own way writes to standard error, and would wait there for whoever does not read.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!("a fault of the desk: {panic}");
+        // The program ends with its first thread, and with it whoever writes the log.
+        if std::thread::current().name() == Some("main") {
+            flush();
+        }
+    }));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())

@@ -12,11 +12,13 @@ mod home;
 mod https;
 mod log;
 mod output;
+mod prices;
 mod settings;
 
 mod account;
 mod audit_log;
 mod bars;
+mod feed;
 mod kill;
 mod run;
 mod setup_link;
@@ -53,9 +55,12 @@ enum Command {
     /// List, create, change and invite people
     #[command(subcommand)]
     User(user::User),
-    /// List accounts, add one at a broker, replace its credentials
+    /// List, add, import, rename, pause, renew and remove accounts at brokers
     #[command(subcommand)]
     Account(account::Account),
+    /// Keep or forget what opens a feed of prices
+    #[command(subcommand)]
+    Feed(feed::Feed),
     /// Pull the kill switch: stop the desk, an account, a person, a book or a strategy
     Kill(kill::Kill),
     /// Check and read the audit log
@@ -101,6 +106,7 @@ fn start(program: Program) -> anyhow::Result<ExitCode> {
             Command::Venue(venue) => venue.run(home).await.map(|()| ExitCode::SUCCESS),
             Command::User(user) => user.run(&home).await.map(|()| ExitCode::SUCCESS),
             Command::Account(account) => account.run(&home).await.map(|()| ExitCode::SUCCESS),
+            Command::Feed(feed) => feed.run(&home).await.map(|()| ExitCode::SUCCESS),
             Command::Kill(kill) => kill.run(&home).await.map(|()| ExitCode::SUCCESS),
             Command::Audit(audit) => audit.run(&home).await,
             Command::SetupLink => setup_link::run(&home).await.map(|()| ExitCode::SUCCESS),

@@ -69,15 +69,28 @@ impl Run {
         let anchors = tokio::spawn(keep_anchors(&opened, background.clone()));
         let renewal =
             tokio::spawn(renew(home_of(&home), tls.clone(), Arc::clone(&opened.clock), background.clone()));
+        let webhooks = webhooks::Webhooks::new(webhooks::Parts {
+            db: opened.db.clone(),
+            vault: vault.clone(),
+            identity: identity.clone(),
+            gateway: desk.gateway.clone(),
+            clock: Arc::clone(&opened.clock),
+            rules: webhooks::Rules::new(settings.webhooks.allow.clone()),
+            resolver: Arc::new(webhooks::SystemResolver),
+            trust: webhooks::Trust::of_system(),
+        });
+        let telling = tokio::spawn(webhooks.clone().run(background.clone()));
         let app = server::app(server::Parts {
             gateway: desk.gateway.clone(),
             market: desk.market.clone(),
             identity: identity.clone(),
+            webhooks,
             db: opened.db.clone(),
             audit_key: opened.signing.public_key(),
             anchors: opened.anchors.clone(),
             clock: Arc::clone(&opened.clock),
             public_url: public_url.clone(),
+            settings: settings.api.settings().context("the settings are not right")?,
             stop: streams.clone(),
         });
         let handle = Handle::new();
@@ -102,6 +115,7 @@ impl Run {
             background.cancel();
             let _ = renewal.await;
             let _ = anchors.await;
+            let _ = telling.await;
             opened.db.close().await;
         };
         if tokio::time::timeout(LONGEST_STOP, stop).await.is_err() {

@@ -2,6 +2,8 @@
 //!
 //! The desk never writes the file. A key that does not exist is refused: it was meant to do something.
 
+mod api;
+mod feeds;
 mod paper;
 
 use std::net::SocketAddr;
@@ -13,8 +15,11 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use market::ConditionTable;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
+pub(crate) use self::api::Api;
+pub(crate) use self::feeds::{AlpacaFeed, Encoding, Feeds, Stocks};
 pub(crate) use self::paper::Paper;
 
 /// Variables with the prefix that are read elsewhere, by this program or its tests.
@@ -46,6 +51,9 @@ pub(crate) struct Settings {
     database_url: Option<SecretString>,
     /// A recording to replay in place of the generated market.
     pub feed: Option<PathBuf>,
+    /// Where prices come from otherwise.
+    #[serde(default)]
+    pub feeds: Feeds,
     /// Which market is generated.
     pub market_seed: u64,
     /// Which condition codes say that the taker bought or sold, by exchange.
@@ -57,6 +65,26 @@ pub(crate) struct Settings {
     pub orders: Orders,
     /// What two people have to agree to.
     pub four_eyes: FourEyes,
+    /// Who may reach the API from where, and how much of it.
+    #[serde(default)]
+    pub api: Api,
+    /// Where webhooks may go.
+    #[serde(default)]
+    pub webhooks: Webhooks,
+}
+
+/// Where webhooks may go, beside public addresses by `https`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhooks {
+    /// Addresses and networks, as `127.0.0.1:9000`, `10.0.0.0/8`, and `http://127.0.0.1:9000` for one without TLS.
+    #[serde(deserialize_with = "allowed")]
+    pub allow: Vec<webhooks::Allowed>,
+}
+
+fn allowed<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<webhooks::Allowed>, D::Error> {
+    let texts = Vec::<String>::deserialize(value)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 /// Limits of a single order.
@@ -154,6 +182,27 @@ mod tests {
             read("[[conditions.exchanges]]\nexchange = 23\nsell = [2]\nbuy = [1]\n").unwrap().conditions;
         assert_eq!(table.side(23, &[2]).0, TakerSide::Sell);
         assert_eq!(table.side(10, &[2]).0, TakerSide::Buy, "the others are as the vendor documents");
+    }
+
+    #[test]
+    fn webhooks_go_where_the_operator_says() {
+        let settings = read("[webhooks]\nallow = [\"127.0.0.1:9000\", \"10.0.0.0/8\"]").unwrap();
+        assert_eq!(settings.webhooks.allow.len(), 2);
+        assert_eq!(read("").unwrap().webhooks.allow, []);
+        assert!(read("[webhooks]\nallow = [\"localhost\"]").is_err(), "a name may lead anywhere");
+    }
+
+    #[test]
+    fn alpacas_prices_take_the_place_of_the_generated_market_unless_both_are_wanted() {
+        assert!(read("").unwrap().feeds.has_sandbox());
+        let feeds =
+            read("[feeds.alpaca]\nsymbols = [\"AAPL\", \"BTC-USD\"]\nstocks = \"sip\"\n").unwrap().feeds;
+        assert!(!feeds.has_sandbox());
+        let alpaca = feeds.alpaca.unwrap();
+        assert_eq!((alpaca.stocks.source(), alpaca.crypto, alpaca.symbols.len()), (Some("sip"), true, 2));
+        let both = read("[feeds]\nsandbox = true\n[feeds.alpaca]\nstocks = \"off\"\n").unwrap().feeds;
+        assert!(both.has_sandbox() && both.alpaca.unwrap().stocks.source().is_none());
+        assert!(read("[feeds.alpaca]\nstocks = \"all\"\n").is_err());
     }
 
     #[test]

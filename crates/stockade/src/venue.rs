@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 use trading::PaperVenue;
 use vault::{ExposeSecret as _, SecretString};
 
-use crate::desk::{market_settings, start_sandbox};
 use crate::home::Home;
 use crate::log;
+use crate::prices::{market_settings, start_sandbox};
 use crate::run::Told;
 
 /// Run the paper venue as a process of its own
@@ -58,6 +58,7 @@ impl Venue {
         let _lock = home.lock()?;
         let mut settings = home.settings()?;
         settings.feed = self.feed.or(settings.feed).filter(|path| !path.as_os_str().is_empty());
+        ensure!(settings.feeds.alpaca.is_none(), "the venue makes its own market: it has no [feeds.alpaca]");
         let mut paper = settings.paper.venue_settings().context("the settings are not right")?;
         if let Some(drill) = self.misbehave {
             paper.misbehave = drill.behaviour()?;
@@ -70,7 +71,7 @@ impl Venue {
         let key = vault::crypto::new_token();
         let sandbox =
             start_sandbox(&settings, &key, &clock, &stop).await.context("the market cannot be started")?;
-        let market = Market::new(market_settings(&settings), Arc::clone(&clock));
+        let market = Market::new(market_settings(&settings)?, Arc::clone(&clock));
         let jitter = u64::from_le_bytes(vault::crypto::random());
         let feed = polygon::Settings::new(sandbox.url(), key);
         let feed = polygon::start(feed, market.feed("sandbox"), Arc::clone(&clock), jitter, stop.clone());

@@ -11,6 +11,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _};
 
 use crate::StorageError;
+use crate::moment::{Moment, Moments};
 use crate::reserve::Reserve;
 use crate::writer::{self, AuditChain, BoxFuture, Tx, WriterHandle};
 
@@ -35,6 +36,8 @@ pub struct Database {
     readers: AnyPool,
     writer: Arc<WriterHandle>,
     is_short: Arc<AtomicBool>,
+    /// Only SQLite tells.
+    moments: Option<Arc<Moments>>,
 }
 
 /// How long to wait for another process that writes (the command line beside the running desk).
@@ -95,6 +98,8 @@ impl Database {
         let readers = AnyPoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY)
+            // A file does not go away as a server does.
+            .test_before_acquire(engine == Engine::Postgres)
             .after_connect(move |connection, _| {
                 Box::pin(async move { make_reader(engine, connection).await })
             })
@@ -103,8 +108,9 @@ impl Database {
         let file =
             url.strip_prefix("sqlite:").and_then(|rest| rest.split('?').next()).filter(|_| holds_space);
         let reserve = file.map(|file| Reserve::beside(Path::new(file), is_short.clone()));
+        let moments = (engine == Engine::Sqlite).then(|| Arc::new(Moments::new(options.clone())));
         let writer = writer::spawn(engine, options, connection, chain, reserve);
-        Ok(Self { engine, readers, writer: Arc::new(writer), is_short })
+        Ok(Self { engine, readers, writer: Arc::new(writer), is_short, moments })
     }
 
     /// Whether the disk is so full that only what takes risk away should still be written.
@@ -125,6 +131,18 @@ impl Database {
         Ok(self.readers.acquire().await?)
     }
 
+    /// The moment of the database: whoever keeps what was read after it may believe that until there is another one. `None`
+    /// where that cannot be told, which is on a server.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn moment(&self) -> Result<Option<Moment>, StorageError> {
+        match &self.moments {
+            Some(moments) => moments.now().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Runs `job` in the next transaction and returns its result once that is durable.
     ///
     /// When the job returns an error, what it wrote and recorded is undone; other jobs are not concerned.
@@ -143,6 +161,9 @@ impl Database {
     /// Ends the writer after the jobs that are waiting, and closes all connections.
     pub async fn close(&self) {
         self.writer.close().await;
+        if let Some(moments) = &self.moments {
+            moments.close().await;
+        }
         self.readers.close().await;
     }
 }

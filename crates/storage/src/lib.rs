@@ -13,6 +13,7 @@
 mod database;
 mod error;
 mod mark;
+mod moment;
 mod places;
 mod reserve;
 mod writer;
@@ -22,6 +23,7 @@ pub mod testing;
 
 pub use database::{Connection, Database, Engine, Row};
 pub use error::StorageError;
+pub use moment::Moment;
 pub use places::{Places, padded};
 pub use writer::{AuditChain, BoxFuture, Tx};
 

@@ -1,17 +1,20 @@
 //! Accounts at brokers.
 
+mod acts;
+mod error;
+mod store;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use domain::{
-    AccountId, AuditEntry, Context, CostMethod, Money, Position, Price, Symbol, Timestamp, UnknownName,
-    from_micros, micros,
-};
+use domain::{AccountId, AuditEntry, CostMethod, Money, Position, Price, Symbol, Timestamp, UnknownName};
 use serde_json::json;
 
+pub use self::acts::{add, open, pause, remove, rename, renew};
+pub use self::error::AccountError;
+pub use self::store::list;
 use crate::core::HeadRoom;
-use storage::{Database, RowExt as _, StorageError, Tx, query};
 
 /// Whether an account's orders move real money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,12 @@ pub struct Account {
     pub cost_method: CostMethod,
     /// Since when real money may be traded; `None`: it may not. Of no meaning on paper accounts.
     pub live_since: Option<Timestamp>,
+    /// Since when it takes no new risk because somebody wants so; `None`: it does.
+    pub paused_since: Option<Timestamp>,
+    /// When what opens it at its broker was kept last; `None` where nothing is needed.
+    pub credentials_since: Option<Timestamp>,
+    /// What the broker itself calls it, where the broker says so: an account is on the desk once.
+    pub broker_account: Option<String>,
 }
 
 impl Account {
@@ -122,6 +131,12 @@ pub struct AccountState {
     pub sparing_since: Option<Timestamp>,
     /// What is left of the budget of requests at the broker.
     pub head_room: HeadRoom,
+    /// Since when the broker's stream is open; `None` while it is not.
+    pub listening_since: Option<Timestamp>,
+    /// When the broker last said anything.
+    pub heard_at: Option<Timestamp>,
+    /// The broker does not accept the account's credentials: they are to be renewed.
+    pub is_locked_out: bool,
     /// When this was so.
     pub at: Timestamp,
 }
@@ -152,66 +167,4 @@ pub struct NewAccount {
     pub mode: Mode,
     /// What its money is.
     pub currency: String,
-}
-
-/// Opens an account on the desk. Nobody may trade on it until it is granted.
-///
-/// # Errors
-/// The name is taken, or the database failed.
-pub async fn open(db: &Database, ctx: &Context, new: NewAccount) -> Result<Account, StorageError> {
-    let ctx = ctx.clone();
-    db.write(move |tx: &mut Tx| Box::pin(async move { open_in(tx, &ctx, new).await })).await
-}
-
-/// The same inside a write job.
-///
-/// # Errors
-/// The name is taken, or the database failed.
-pub async fn open_in(tx: &mut Tx, ctx: &Context, new: NewAccount) -> Result<Account, StorageError> {
-    let account = Account {
-        id: AccountId::new(ctx.at),
-        name: new.name,
-        broker: new.broker,
-        mode: new.mode,
-        currency: new.currency,
-        cost_method: CostMethod::default(),
-        live_since: None,
-    };
-    query(
-        "INSERT INTO accounts (id, name, broker, mode, currency, router_epoch, created_at) \
-         VALUES ($1, $2, $3, $4, $5, 0, $6)",
-    )
-    .bind(account.id.to_string())
-    .bind(account.name.as_str())
-    .bind(account.broker.as_str())
-    .bind(account.mode.as_str())
-    .bind(account.currency.as_str())
-    .bind(micros(ctx.at))
-    .execute(tx.sql())
-    .await?;
-    let detail = json!({ "name": account.name, "broker": account.broker, "mode": account.mode.as_str() });
-    tx.record(AuditEntry::by(ctx, "account.opened").on("account", account.id).with(detail));
-    Ok(account)
-}
-
-/// All accounts of the desk, oldest first.
-///
-/// # Errors
-/// The database failed.
-pub async fn list(db: &Database) -> Result<Vec<Account>, StorageError> {
-    let sql = "SELECT id, name, broker, mode, currency, cost_method, live_since FROM accounts ORDER BY created_at, id";
-    let rows = query(sql).fetch_all(&mut *db.read().await?).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Account {
-                id: StorageError::parse("account id", row.try_get(0)?)?,
-                name: row.try_get(1)?,
-                broker: row.try_get(2)?,
-                mode: StorageError::parse("account mode", row.try_get(3)?)?,
-                currency: row.try_get(4)?,
-                cost_method: StorageError::parse("cost method", row.try_get(5)?)?,
-                live_since: row.try_get::<Option<i64>, _>(6)?.map(from_micros),
-            })
-        })
-        .collect()
 }

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::{author, describe};
 use crate::gateway::{Desk, Gateway, SubmitError, Submitted, TradingEvent, repeated};
 use crate::limits::Change;
+use crate::outbox::Event;
 use crate::risk::{Limit, LimitKind, LimitValue};
 use crate::scope::Scope;
 use crate::store as orders;
@@ -284,7 +285,8 @@ pub(crate) fn start(gateway: &Gateway, stop: &CancellationToken) {
 }
 
 impl Gateway {
-    /// Approvals, newest first: one's own, and those one may decide or whose account one may see.
+    /// At most `limit` approvals from before one of them, newest first: one's own, and those one may decide or whose account
+    /// one may see.
     ///
     /// # Errors
     /// The database failed.
@@ -292,15 +294,25 @@ impl Gateway {
         &self,
         ctx: &Context,
         status: Option<ApprovalStatus>,
+        mut before: Option<(Timestamp, ApprovalId)>,
         limit: usize,
     ) -> Result<Vec<Approval>, StorageError> {
-        let all = store::list(&mut *self.shared.db.read().await?, status, limit).await?;
         let now = ctx.at;
-        let shown = all.into_iter().filter(|approval| self.sees_approval(ctx, approval));
-        // One that is over and was not written so yet.
-        Ok(shown
-            .filter(|one| status.is_none() || one.status != ApprovalStatus::Waiting || now < one.expires_at)
-            .collect())
+        let mut shown = Vec::new();
+        loop {
+            let some = store::list(&mut *self.shared.db.read().await?, status, before, limit).await?;
+            let was_last = some.len() < limit;
+            before = some.last().map(|one| (one.asked_at, one.id));
+            let seen = some.into_iter().filter(|approval| self.sees_approval(ctx, approval));
+            // One that is over and was not written so yet.
+            shown.extend(seen.filter(|one| {
+                status.is_none() || one.status != ApprovalStatus::Waiting || now < one.expires_at
+            }));
+            if was_last || shown.len() >= limit {
+                shown.truncate(limit);
+                return Ok(shown);
+            }
+        }
     }
 
     /// One of them; `None` also when it may not be seen.
@@ -383,6 +395,7 @@ impl Gateway {
             ..self.asked(ctx, Asked::Order { account, request: Box::new(request.clone()) })
         };
         let entry = self.entry(ctx, &approval);
+        let (outbox, mode) = (self.shared.outbox.clone(), desk.account().mode);
         let written = self.shared.db.write(move |tx: &mut Tx| {
             Box::pin(async move {
                 if let Some(before) = store::of_order(tx, account, &request.client_order_id).await? {
@@ -391,6 +404,7 @@ impl Gateway {
                 }
                 store::insert(tx, &approval).await?;
                 tx.record(entry);
+                outbox.post(tx, || vec![Event::waiting(&approval, Some(mode))]).await?;
                 Ok::<_, StorageError>(Some(approval.id))
             })
         });
@@ -419,12 +433,12 @@ impl Gateway {
             after: change.after.as_ref().map(LimitValue::to_string),
         };
         let approval = Approval { why: "it lets more through than before".into(), ..self.asked(ctx, what) };
-        let (id, entry) = (approval.id, self.entry(ctx, &approval));
+        let (id, entry, outbox) = (approval.id, self.entry(ctx, &approval), self.shared.outbox.clone());
         let written = self.shared.db.write(move |tx: &mut Tx| {
             Box::pin(async move {
                 store::insert(tx, &approval).await?;
                 tx.record(entry);
-                Ok::<_, StorageError>(())
+                outbox.post(tx, || vec![Event::waiting(&approval, None)]).await
             })
         });
         written.await?;

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    Fill, Money, Order, OrderClass, OrderEvent, OrderKind, Price, Quantity, Reason, Side, Symbol,
-    TimeInForce, Timestamp, Trail,
+    Fill, Money, Order, OrderClass, OrderEvent, OrderKind, OrderRequest, Price, Quantity, Reason, Side,
+    Symbol, TimeInForce, Timestamp, Trail,
 };
 use tokio::sync::mpsc;
+
+use crate::custody::Credentials;
 
 /// One account at a broker.
 ///
@@ -45,9 +47,29 @@ pub trait Broker: Send + Sync {
     /// Cash and holdings.
     async fn balances(&self) -> Result<Balances, BrokerUnreachable>;
 
+    /// What lately changed holdings without a trade, newest first. Most brokers tell nothing of it.
+    async fn corporate_actions(&self) -> Result<Vec<CorporateAction>, BrokerUnreachable> {
+        Ok(Vec::new())
+    }
+
     /// Opens the stream of what happens to orders. It ends when the connection is lost; what happened meanwhile is
     /// not repeated, and the caller reconciles.
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable>;
+
+    /// Uses other credentials from the next request on, and moves the stream over to them. A broker without any does
+    /// nothing.
+    ///
+    /// # Errors
+    /// They cannot be sent; those from before stay.
+    fn renew(&self, credentials: &Credentials) -> Result<(), BrokerUnreachable> {
+        let _ = credentials;
+        Ok(())
+    }
+
+    /// Whether the broker has said that it does not accept the credentials (any more).
+    fn is_locked_out(&self) -> bool {
+        false
+    }
 }
 
 /// Who does something for an order that the desk offers.
@@ -72,6 +94,8 @@ pub struct Profile {
     pub times: fn(TimeInForce) -> Way,
     /// Who does each class of order.
     pub classes: fn(OrderClass) -> Way,
+    /// What it does not do for some instruments although it does it for others: the field, and the reason for people.
+    pub lacks: fn(&OrderRequest) -> Option<(&'static str, &'static str)>,
     /// Who turns an amount of money into units.
     pub notional: Way,
     /// Whether orders may be filled outside the regular session.
@@ -222,6 +246,30 @@ pub struct Balances {
     pub cash: Money,
     /// Units held by symbol, below zero when short; what is not listed is zero.
     pub positions: Vec<(Symbol, Quantity)>,
+}
+
+/// What changes holdings without anybody trading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorporateAction {
+    /// What it is.
+    pub kind: CorporateActionKind,
+    /// When it was booked there, to the day.
+    pub at: Timestamp,
+    /// Of what: with a new name the old one or the new one.
+    pub symbol: Symbol,
+    /// Units, where the broker says how many: those that came or went, or all that there are now.
+    pub quantity: Option<Quantity>,
+    /// What happened, for people.
+    pub reason: String,
+}
+
+/// What kind of corporate action it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CorporateActionKind {
+    /// More or fewer units, worth the same together.
+    Split,
+    /// The same units under another name.
+    Rename,
 }
 
 /// Something that happened to an order at the broker.

@@ -19,6 +19,7 @@ mod breaker;
 mod budget;
 mod clock;
 mod compare;
+mod corporate;
 mod external;
 mod fold;
 mod groups;
@@ -281,6 +282,10 @@ pub(crate) struct Core {
     breaker: Breaker,
     kills: BTreeMap<Scope, Kill>,
     listening: bool,
+    /// Since when the broker's stream is open.
+    pub(crate) listening_since: Option<Timestamp>,
+    /// When the broker last said anything.
+    pub(crate) heard_at: Option<Timestamp>,
     listen_at: Option<Timestamp>,
     listen_wait: Backoff,
     /// Events read from the broker's stream since the start.
@@ -320,7 +325,9 @@ pub(crate) struct Core {
     /// The last step that had something to journal could not be.
     journal_fails: bool,
     /// Another desk has taken the account over: this one does nothing any more.
-    fenced: bool,
+    pub(crate) fenced: bool,
+    /// The account is being removed: it takes no orders any more.
+    pub(crate) leaving: bool,
 }
 
 /// Orders that are on their way to the broker at the same time, at most.
@@ -350,6 +357,8 @@ impl Core {
             breaker: Breaker::default(),
             kills,
             listening: false,
+            listening_since: None,
+            heard_at: None,
             listen_at: Some(now),
             listen_wait: Backoff::default(),
             events_seen: 0,
@@ -373,6 +382,7 @@ impl Core {
             suspected: Difference::default(),
             journal_fails: false,
             fenced: false,
+            leaving: false,
         };
         core.pair_replacements();
         core.declare_interrupted_sends_lost();
@@ -601,6 +611,14 @@ impl Core {
     pub(crate) fn fence(&mut self, now: Timestamp) {
         self.fenced = true;
         self.go_blind(now, "another desk has taken over the account");
+    }
+
+    /// Whatever waits for the broker is tried again at once: it has got other credentials.
+    pub(crate) fn try_again(&mut self, now: Timestamp) {
+        self.breaker.answered();
+        self.listen_wait = Backoff::default();
+        self.compare_wait = Backoff::default();
+        self.compare_at = Some(now);
     }
 
     pub(crate) fn go_blind(&mut self, now: Timestamp, reason: &str) {

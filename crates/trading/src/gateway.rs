@@ -1,13 +1,16 @@
 //! The one door for orders: page, API and command line all come through here.
 
+mod accounts;
 mod books;
 mod desk;
+mod desks;
 mod errors;
+mod follow;
 pub(crate) mod open;
 mod previews;
 mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -22,6 +25,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::desk::Desk;
+use self::desks::Desks;
 pub use self::errors::{AmendError, CancelError, CommandError, SubmitError};
 use self::previews::Previews;
 use crate::accounts::{Account, Mode};
@@ -30,8 +34,10 @@ use crate::book::BookKey;
 use crate::books::OWN_BOOK;
 use crate::broker::Broker;
 use crate::core::{Accepting, Amendment, Choice, Command, Refused, Reply, describe, total};
+use crate::custody::Custody;
 use crate::kill::{self, KillFile, Switches};
 use crate::limits;
+use crate::outbox::{Event, Outbox};
 use crate::risk::{self, Check, Ledger, LimitBook, OrderLimits};
 use crate::router::LiveView;
 use crate::store::{self, BookedFill, Inserted, JournalError};
@@ -46,6 +52,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Each account with its broker.
     pub brokers: Vec<(Account, Arc<dyn Broker>)>,
+    /// Opens more of them while the desk runs; `None`: there are those with which it started, as they are.
+    pub custody: Option<Arc<dyn Custody>>,
     /// What an order may be.
     pub limits: OrderLimits,
     /// How often the router looks after what is unresolved; the unit of its back-off.
@@ -151,6 +159,13 @@ pub(crate) struct Shared {
     pub(crate) events: broadcast::Sender<TradingEvent>,
     pub(crate) switches: Switches,
     pub(crate) four_eyes: FourEyes,
+    pub(crate) custody: Option<Arc<dyn Custody>>,
+    jitter: u64,
+    /// Ends every router.
+    stop: CancellationToken,
+    /// Accounts come, change and go one after the other. With those of which was said that they cannot be opened.
+    following: tokio::sync::Mutex<BTreeSet<AccountId>>,
+    pub(crate) outbox: Outbox,
     /// Limits change one after the other.
     pub(crate) changing: tokio::sync::Mutex<()>,
     limits: RwLock<LimitBook>,
@@ -178,7 +193,7 @@ impl Shared {
 #[derive(Clone)]
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) desks: Arc<BTreeMap<AccountId, Arc<Desk>>>,
+    pub(crate) desks: Arc<Desks>,
     previews: Arc<Previews>,
 }
 
@@ -193,7 +208,8 @@ impl Gateway {
     /// # Errors
     /// An account could not be read or taken over.
     pub async fn start(parts: Parts, stop: &CancellationToken) -> Result<Self, StartError> {
-        let Parts { db, market, clock, brokers, limits: terms, tick, jitter, kill_file, four_eyes } = parts;
+        let Parts { db, market, clock, brokers, custody, limits: terms, tick, jitter, kill_file, four_eyes } =
+            parts;
         let (events, _) = broadcast::channel(EVENTS);
         let now = clock.now();
         let limits = limits::load(&db, LimitBook::new(&terms, now)).await.map_err(StartError::Rules)?;
@@ -207,22 +223,28 @@ impl Gateway {
             events,
             switches,
             four_eyes,
+            custody,
+            jitter,
+            stop: stop.clone(),
+            following: tokio::sync::Mutex::default(),
+            outbox: Outbox::default(),
             changing: tokio::sync::Mutex::default(),
             limits: RwLock::new(limits),
             ledger: Mutex::new(Ledger::new()),
         });
-        let mut desks = BTreeMap::new();
+        let desks = Desks::default();
         for (account, broker) in brokers {
-            let (id, name) = (account.id, account.name.clone());
-            let desk = open::open(&shared, account, broker, jitter, stop)
+            let name = account.name.clone();
+            let desk = open::open(&shared, account, broker)
                 .await
                 .map_err(|source| StartError::Account { account: name, source })?;
-            desks.insert(id, desk);
+            desks.put(desk);
         }
         limits::start(&shared, stop).await.map_err(StartError::Rules)?;
         let gateway = Self { shared, desks: Arc::new(desks), previews: Arc::default() };
         kill::start(&gateway, stop);
         approvals::start(&gateway, stop);
+        follow::start(&gateway);
         Ok(gateway)
     }
 
@@ -323,7 +345,7 @@ impl Gateway {
             }
         };
         if let Some(check) = risk::check_client_order_id(&request.client_order_id) {
-            return Err(self.refuse_by(ctx, desk, request, SubmitError::Refused(Box::new(check))).await);
+            return Err(self.refuse_by(ctx, &desk, request, SubmitError::Refused(Box::new(check))).await);
         }
         if self.shared.db.is_short_of_space() {
             return Err(SubmitError::Journal(StorageError::ShortOfSpace));
@@ -341,9 +363,9 @@ impl Gateway {
         let intent = match accepted {
             Ok(accepted) => accepted.intent(ctx),
             Err(Refused::NeedsApproval(limit)) => {
-                return self.ask_second_person(ctx, desk, request, limit).await;
+                return self.ask_second_person(ctx, &desk, request, limit).await;
             }
-            Err(refused) => return self.refuse_unless_repeated(ctx, desk, request, refused.into()).await,
+            Err(refused) => return self.refuse_unless_repeated(ctx, &desk, request, refused.into()).await,
         };
         fail::fail_point!("K1");
         let order = intent.order.clone();
@@ -365,7 +387,7 @@ impl Gateway {
         ctx.require(Permission::OrdersView, account).map_err(|_| CancelError::NotFound)?;
         ctx.require(Permission::OrdersCancel, account)?;
         let entry = AuditEntry::by(ctx, "order.cancel_requested").on("order", id);
-        let results = cancel_at(desk, vec![id], entry).await?;
+        let results = cancel_at(&desk, vec![id], entry).await?;
         match results.into_iter().next() {
             Some((_, Ok(order))) => Ok(order),
             Some((_, Err(status))) => Err(CancelError::NotOpen { status }),
@@ -399,7 +421,7 @@ impl Gateway {
             "symbol": symbol,
             "orders": open,
         }));
-        let results = cancel_at(desk, open, entry).await?;
+        let results = cancel_at(&desk, open, entry).await?;
         Ok(results.into_iter().filter_map(|(_, result)| result.ok()).collect())
     }
 
@@ -474,7 +496,7 @@ impl Gateway {
     ) -> Result<Submitted, SubmitError> {
         let desk = self.desk(ctx, Permission::OrdersPlace, id)?;
         let book = desk.core().own_book_of(ctx);
-        self.close_in_book(ctx, desk, book, symbol, part, client_order_id).await
+        self.close_in_book(ctx, &desk, book, symbol, part, client_order_id).await
     }
 
     /// Closes what one book holds of an instrument, or a part of it.
@@ -496,9 +518,10 @@ impl Gateway {
         if all.is_zero() || quantity > all {
             return Err(SubmitError::NoPosition { symbol: symbol.clone(), held: all });
         }
+        let time = TimeInForce::to_close(symbol);
         let request = OrderRequest {
             book: Some(book.unwrap_or(OWN_BOOK)),
-            ..OrderRequest::simple(client_order_id, symbol.clone(), side, quantity, None, TimeInForce::Day)
+            ..OrderRequest::simple(client_order_id, symbol.clone(), side, quantity, None, time)
         };
         self.submit(ctx, desk.account_id(), request).await
     }
@@ -541,7 +564,7 @@ impl Gateway {
         let mut results = Vec::with_capacity(held.len());
         for (book, symbol) in held {
             let name = OrderId::new(ctx.at).to_string();
-            let result = self.close_in_book(ctx, desk, book, &symbol, None, name).await;
+            let result = self.close_in_book(ctx, &desk, book, &symbol, None, name).await;
             results.push((symbol, result));
         }
         Ok(results)
@@ -586,6 +609,11 @@ impl Gateway {
         }
     }
 
+    /// What is kept of what happens, for whoever is told of it elsewhere.
+    pub fn outbox(&self) -> &Outbox {
+        &self.shared.outbox
+    }
+
     /// What changes from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<TradingEvent> {
         self.shared.events.subscribe()
@@ -597,7 +625,7 @@ impl Gateway {
         ctx: &Context,
         permission: Permission,
         id: AccountId,
-    ) -> Result<&Arc<Desk>, Denied> {
+    ) -> Result<Arc<Desk>, Denied> {
         let desk = self.desks.get(&id).ok_or(Denied::NoGrant { account: id })?;
         ctx.require(permission, Resource::Account(id))?;
         Ok(desk)
@@ -649,10 +677,25 @@ impl Gateway {
             Some(desk) => desk.account().sign(entry),
             None => entry,
         };
-        match self.record(entry).await {
+        let event = Event::refusal(account, ctx, &entry.detail);
+        match self.record_and_tell(entry, event).await {
             Ok(()) => refusal,
             Err(error) => SubmitError::Journal(error),
         }
+    }
+
+    /// Writes an audit row, and the event that tells the same.
+    async fn record_and_tell(&self, entry: AuditEntry, event: Event) -> Result<(), StorageError> {
+        let outbox = self.shared.outbox.clone();
+        self.shared
+            .db
+            .write(move |tx: &mut Tx| {
+                Box::pin(async move {
+                    tx.record(entry);
+                    outbox.post(tx, || vec![event]).await
+                })
+            })
+            .await
     }
 
     /// Writes an audit row by itself.

@@ -43,6 +43,7 @@ use crate::books::VirtualBook;
 use crate::broker::CancelFailure;
 use crate::core::{Braked, Closing, Input, Kill, author};
 use crate::gateway::{Desk, Gateway, Shared, TradingEvent};
+use crate::outbox::Event;
 use crate::scope::Scope;
 
 /// How long the answer waits for the switch to be written down and for the broker to take the cancels.
@@ -285,6 +286,14 @@ impl Switches {
         kills.map(|kill| (kill.scope.clone(), kill.clone())).collect()
     }
 
+    /// Lets an account in among those that are stopped: while `put` runs no switch is pulled or released, and it is given
+    /// those that the account has to know.
+    pub(crate) fn let_in(&self, account: &Account, put: impl FnOnce(BTreeMap<Scope, Kill>)) {
+        let held = self.held();
+        let kills = held.engaged.values().map(|pulled| &pulled.kill).filter(|kill| concerns(kill, account));
+        put(kills.map(|kill| (kill.scope.clone(), kill.clone())).collect());
+    }
+
     /// Orders of an account that were sent, and that the journal may not have.
     pub(crate) fn closings_of(&self, account: AccountId) -> Vec<Closing> {
         self.held().closings.iter().filter(|closing| closing.account == account).cloned().collect()
@@ -508,7 +517,7 @@ impl Gateway {
         let same = held.engaged.get(scope).is_some_and(|pulled| pulled.number == number);
         if done.is_ok() && same {
             held.engaged.remove(scope);
-            for desk in self.desks.values() {
+            for desk in self.desks.all().values() {
                 desk.core().rearm(scope);
             }
             tracing::warn!(%scope, drill = kill.drill, "a kill switch is released");
@@ -527,16 +536,7 @@ impl Gateway {
     pub fn kills(&self, ctx: &Context) -> Vec<Switch> {
         let switches = &self.shared.switches;
         let held = switches.held();
-        let sees = |account| ctx.require(Permission::AccountsView, Resource::Account(account)).is_ok();
-        let concerns = |scope: &Scope| match scope {
-            Scope::Account(account) => sees(*account),
-            Scope::Book(book) => self.virtual_book(*book).is_some_and(|book| sees(book.account)),
-            Scope::User(user) => {
-                ctx.user_id() == Some(*user) || ctx.require(Permission::KillDesk, Resource::Desk).is_ok()
-            }
-            _ => ctx.require(Permission::MarketView, Resource::Desk).is_ok(),
-        };
-        let visible = held.engaged.values().filter(|pulled| concerns(&pulled.kill.scope));
+        let visible = held.engaged.values().filter(|pulled| self.sees_kill(ctx, &pulled.kill.scope));
         visible
             .map(|pulled| Switch {
                 kill: pulled.kill.clone(),
@@ -546,13 +546,26 @@ impl Gateway {
             .collect()
     }
 
+    /// Whether a switch on `scope` concerns the principal.
+    pub(crate) fn sees_kill(&self, ctx: &Context, scope: &Scope) -> bool {
+        let sees = |account| ctx.require(Permission::AccountsView, Resource::Account(account)).is_ok();
+        match scope {
+            Scope::Account(account) => sees(*account),
+            Scope::Book(book) => self.virtual_book(*book).is_some_and(|book| sees(book.account)),
+            Scope::User(user) => {
+                ctx.user_id() == Some(*user) || ctx.require(Permission::KillDesk, Resource::Desk).is_ok()
+            }
+            _ => ctx.require(Permission::MarketView, Resource::Desk).is_ok(),
+        }
+    }
+
     /// Whether the principal may pull a switch.
     async fn may_engage(&self, ctx: &Context, scope: &Scope) -> Result<(), KillError> {
         let desk = ctx.require(Permission::KillDesk, Resource::Desk);
         let own = || ctx.require(Permission::KillEngage, Resource::Desk);
         match scope {
             Scope::Account(account) => {
-                let here = self.desks.contains_key(account);
+                let here = self.desks.get(account).is_some();
                 let may = desk.or_else(|_| ctx.require(Permission::KillEngage, Resource::Account(*account)));
                 match (here, may) {
                     (true, may) => Ok(may?),
@@ -595,7 +608,7 @@ impl Gateway {
             return Err(KillError::DrillOnEngaged(scope.clone()));
         }
         drop(held);
-        let accounts: Vec<Account> = self.desks.values().map(|desk| desk.account()).collect();
+        let accounts: Vec<Account> = self.desks.all().values().map(|desk| desk.account()).collect();
         let on_paper = |account: Account| match scope {
             Scope::Account(id) => account.id == *id && account.mode == Mode::Paper,
             Scope::Book(book) => {
@@ -617,7 +630,7 @@ impl Gateway {
 
     /// A book of any account.
     pub(crate) fn virtual_book(&self, book: BookId) -> Option<VirtualBook> {
-        self.desks.values().find_map(|desk| desk.core().book.virtual_book(book).cloned())
+        self.desks.all().values().find_map(|desk| desk.core().book.virtual_book(book).cloned())
     }
 
     /// Stops everything in memory, and lines up what is to be written down. Does not wait.
@@ -656,7 +669,7 @@ impl Gateway {
     /// comes between.
     fn put_into_cores(&self, kills: &[Kill], at: Timestamp) -> Vec<(Arc<Desk>, Braked)> {
         let mut all = Vec::new();
-        for desk in self.desks.values() {
+        for desk in self.desks.all().values() {
             let mut core = desk.core();
             let mut concerned = false;
             for kill in kills.iter().filter(|kill| concerns(kill, &core.account)).cloned().collect::<Vec<_>>()
@@ -707,14 +720,15 @@ impl Gateway {
             "reason": kill.reason,
             "drill": kill.drill,
         }));
-        let scope = kill.scope.clone();
+        let (scope, outbox) = (kill.scope.clone(), self.shared.outbox.clone());
+        let event = Event::released(kill, ctx.at, &author(ctx));
         self.shared
             .db
             .write(move |tx: &mut Tx| {
                 Box::pin(async move {
                     store::release(tx, &scope).await?;
                     tx.record(entry);
-                    Ok::<_, StorageError>(())
+                    outbox.post(tx, || vec![event]).await
                 })
             })
             .await
@@ -723,7 +737,8 @@ impl Gateway {
     /// Keeps what a drill showed.
     async fn note_drill(&self, number: u64, engaged: &Engaged, called_at: Timestamp, took: Duration) {
         let scope = &engaged.kill.scope;
-        let accepted = self.desks.values().filter_map(|desk| {
+        let all = self.desks.all();
+        let accepted = all.values().filter_map(|desk| {
             let core = desk.core();
             core.accepted_at.filter(|_| concerns(&engaged.kill, &core.account))
         });

@@ -18,6 +18,7 @@
 
 pub mod accounts;
 mod broker;
+mod custody;
 
 pub mod risk;
 pub mod scope;
@@ -25,6 +26,8 @@ pub mod scope;
 mod book;
 pub mod books;
 mod store;
+
+pub mod outbox;
 
 mod core;
 
@@ -42,15 +45,16 @@ mod venue;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
 
-pub use accounts::{Account, AccountState, Blind, Holding, Mode};
+pub use accounts::{Account, AccountError, AccountState, Blind, Holding, Mode};
 pub use approvals::{Approval, ApprovalError, ApprovalId, ApprovalStatus, Asked, FourEyes, People};
 #[cfg(feature = "testing")]
 pub use broker::conformance;
 pub use broker::{
-    Balances, Broker, BrokerEvent, BrokerOrder, BrokerStatus, BrokerUnreachable, CancelFailure, Execution,
-    Profile, Refusal, SubmitFailure, Terms, Way,
+    Balances, Broker, BrokerEvent, BrokerOrder, BrokerStatus, BrokerUnreachable, CancelFailure,
+    CorporateAction, CorporateActionKind, Execution, Profile, Refusal, SubmitFailure, Terms, Way,
 };
 pub use core::{Amendment, Choice, HeadRoom, Kill, Priority, Unknown};
+pub use custody::{Credentials, Custody, CustodyError, Opening, Tried};
 pub use gateway::{
     AmendError, CancelError, CommandError, Gateway, Parts, Preview, StartError, SubmitError, Submitted,
     TradingEvent,

@@ -414,7 +414,7 @@ impl Gateway {
     async fn exists(&self, scope: &Scope) -> Result<bool, StorageError> {
         Ok(match scope {
             Scope::Desk | Scope::Strategy(_) => true,
-            Scope::Account(account) => self.desks.contains_key(account),
+            Scope::Account(account) => self.desks.get(account).is_some(),
             Scope::Book(book) => self.virtual_book(*book).is_some(),
             Scope::User(user) => is_user(&mut *self.shared.db.read().await?, *user).await?,
             Scope::Key(key) => key_owner(&mut *self.shared.db.read().await?, key).await?.is_some(),

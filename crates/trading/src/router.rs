@@ -22,6 +22,7 @@ use crate::broker::{Broker, BrokerEvent, BrokerUnreachable, CancelFailure, Submi
 use crate::core::{Command, Effect, Input, Market, Need, Snapshot, View};
 use crate::gateway::{Desk, Shared, TradingEvent};
 use crate::kill;
+use crate::outbox;
 use crate::store::{self, Batch, JournalError};
 
 /// Inputs that share one commit at most.
@@ -148,7 +149,7 @@ impl Router {
                 let view = LiveView(&self.shared.market);
                 let step = self.desk.core().step(inputs, history, &view, now);
                 let batch = step.batch();
-                match self.commit(&batch).await {
+                match self.commit(&batch, now).await {
                     Ok(()) => {
                         let effects = {
                             let mut core = self.desk.core();
@@ -212,19 +213,21 @@ impl Router {
         Ok(history)
     }
 
-    async fn commit(&mut self, batch: &Batch) -> Result<(), JournalError> {
+    async fn commit(&mut self, batch: &Batch, now: Timestamp) -> Result<(), JournalError> {
         if batch.is_empty() {
             return Ok(());
         }
+        let (outbox, mode) = (self.shared.outbox.clone(), self.desk.account().mode);
         let (account, epoch, batch) = (self.desk.account_id(), self.desk.epoch, batch.clone());
         let written = self
             .shared
             .db
             .write(move |tx: &mut Tx| {
                 Box::pin(async move {
-                    let journaled = store::journal(tx, account, epoch, &batch).await;
+                    store::journal(tx, account, epoch, &batch).await?;
+                    outbox.post(tx, || outbox::of_step(&batch, mode, now)).await?;
                     fail::fail_point!("K2", |_| Err(StorageError::Abandoned.into()));
-                    journaled
+                    Ok(())
                 })
             })
             .await;
@@ -373,7 +376,8 @@ async fn compare(
     drop(asked);
     let executions = within(broker.executions(since)).await?;
     let balances = within(broker.balances()).await?;
-    Ok(Snapshot { open, found, executions, balances, events_before })
+    let actions = within(broker.corporate_actions()).await?;
+    Ok(Snapshot { open, found, executions, balances, actions, events_before })
 }
 
 fn take(answer: Answer, inputs: &mut Vec<Input>, stream: &mut Option<mpsc::Receiver<BrokerEvent>>) {

@@ -6,6 +6,7 @@
 //! | [`sha256`] | SHA-256 | audit chain, stored forms of random tokens |
 //! | [`hmac_sha256`] | HMAC-SHA-256 | form tokens, pseudonyms |
 //! | [`crate::SigningKey`] | Ed25519 | heads of the audit chain |
+//! | [`crate::Recipient`] | ECDH on P-256 or X25519, one round of the concatenation KDF with SHA-256, AES-256-GCM | answers encrypted for their reader |
 //! | [`random`], [`new_token`] | the operating system's generator, through AWS-LC | keys, nonces, salts, tokens |
 //!
 //! Passwords are hashed with Argon2id in `identity`, with salts from here. TLS is rustls over the same library.

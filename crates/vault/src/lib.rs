@@ -12,6 +12,7 @@
 
 pub mod crypto;
 
+mod jwe;
 mod key_file;
 mod master;
 mod signing;
@@ -19,6 +20,7 @@ mod signing;
 mod store;
 mod vault;
 
+pub use jwe::{InvalidRecipient, Recipient};
 pub use key_file::KeyFileError;
 pub use master::{MASTER_KEY_FILE, MasterKey};
 pub use signing::{AUDIT_PUBLIC_KEY_FILE, AUDIT_SIGNING_KEY_FILE, InvalidPublicKey, PublicKey, SigningKey};

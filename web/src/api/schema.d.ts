@@ -51,7 +51,12 @@ export interface paths {
         /** Accounts that may be seen */
         get: operations["accounts"];
         put?: never;
-        post?: never;
+        /**
+         * Add an account at a broker
+         * @description What opens it is tried first, then sealed. The account trades at once; you manage it, and nobody else has access yet.
+         *     Needs a second factor of the last 5 minutes.
+         */
+        post: operations["add_account"];
         delete?: never;
         options?: never;
         head?: never;
@@ -69,10 +74,16 @@ export interface paths {
         get: operations["account"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Remove an account
+         * @description What opens it is destroyed. Orders and fills stay stored, the audit log stays readable. Refused while an order of it is
+         *     open or unknown. What it holds stays at the broker. Needs a second factor of the last 5 minutes.
+         */
+        delete: operations["remove_account"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Rename an account */
+        patch: operations["rename_account"];
         trace?: never;
     };
     "/api/v1/accounts/{id}/books": {
@@ -151,6 +162,26 @@ export interface paths {
          *     same together.
          */
         put: operations["set_cost_method"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Replace what opens an account
+         * @description It is tried first. Open orders stay, and nothing is restarted. Needs a second factor of the last 5 minutes.
+         */
+        put: operations["replace_credentials"];
         post?: never;
         delete?: never;
         options?: never;
@@ -277,6 +308,30 @@ export interface paths {
          */
         post: operations["preview_order"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause an account
+         * @description It takes no new risk until it is activated, also after a restart. Cancels pass, and orders that close a position.
+         */
+        post: operations["pause_account"];
+        /**
+         * Activate an account that was paused
+         * @description Needs a second factor of the last 5 minutes.
+         */
+        delete: operations["activate_account"];
         options?: never;
         head?: never;
         patch?: never;
@@ -525,6 +580,59 @@ export interface paths {
          * @description Reads all of it: every hash, every signature, and the anchors outside of the database.
          */
         post: operations["verify_audit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/encryption-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Public keys for which answers are encrypted
+         * @description One's own. A request with `Accept: application/jose` is answered as a compact JWE (RFC 7516; `ECDH-ES`, `A256GCM`).
+         */
+        get: operations["encryption_keys"];
+        /**
+         * Register a public key
+         * @description In the place of the one before. Needs a second factor shown within the last 5 minutes. Repeating it changes nothing more.
+         */
+        put: operations["register"];
+        post?: never;
+        /**
+         * Take a public key away
+         * @description Needs a second factor shown within the last 5 minutes.
+         */
+        delete: operations["remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The endpoints of the API
+         * @description Whether each is switched on, and with which budget.
+         */
+        get: operations["endpoints"];
+        /**
+         * Switch an endpoint off or on, or limit it
+         * @description For everybody, at once, until it is changed again. Refused are those without which nobody could stop the desk, sign in,
+         *     or switch it on again. Needs a second factor shown within the last 5 minutes. Repeating it changes nothing more.
+         */
+        put: operations["change_endpoint"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1078,6 +1186,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage of the API
+         * @description By name. Of one's own sessions and keys; of everybody's for those who may see the system.
+         */
+        get: operations["usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -1190,12 +1318,148 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Your webhooks
+         * @description Newest first. Nobody else sees them.
+         */
+        get: operations["list_webhooks"];
+        put?: never;
+        /**
+         * Make a webhook
+         * @description It is told what happens from now on, as far as you may see it at that moment. Needs a second factor shown within the
+         *     last 5 minutes.
+         */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A webhook */
+        get: operations["webhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description With its secret and with what was told to it. Nothing more is sent.
+         */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook
+         * @description What is left out stays. Where it goes and what it is told are changed only with a second factor shown within the last 5
+         *     minutes; its name and whether it is on without.
+         */
+        patch: operations["change_webhook"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was told to a webhook
+         * @description Newest first, with every attempt and the beginning of its answer: of the last 30 days, at most 10 000.
+         */
+        get: operations["webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{seq}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell an event again
+         * @description One that came to its end, in whatever way. It has the same id as before.
+         */
+        post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a webhook another secret
+         * @description Needs a second factor shown within the last 5 minutes.
+         */
+        post: operations["rotate_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test a webhook
+         * @description Sends a `ping`, once, and says what came back. Also while it is off.
+         */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
         Access: "view" | "trade" | "manage";
+        /** @description What is to be changed of an account. */
+        AccountChange: {
+            /** @description What it is to be called. */
+            name: string;
+        };
         /** @description An account and its money now. */
         AccountDetail: components["schemas"]["AccountSummary"] & {
             as_of_at: components["schemas"]["Time"];
@@ -1212,12 +1476,17 @@ export interface components {
             cash: components["schemas"]["Decimal"];
             /** @description How the cost of what is sold is reckoned. */
             cost_method: components["schemas"]["CostMethod"];
+            credentials_since_at: components["schemas"]["Time"] | null;
             /** @description What came in from outside since the account was opened, less what went out. Not profit. */
             deposits: components["schemas"]["Decimal"];
             /** @description Cash and holdings at market prices. */
             equity: components["schemas"]["Decimal"];
+            heard_at: components["schemas"]["Time"] | null;
             live_since_at: components["schemas"]["Time"] | null;
+            /** @description The broker does not accept the account's credentials: they are to be renewed. */
+            locked_out: boolean;
             open_orders: number;
+            paused_since_at: components["schemas"]["Time"] | null;
             /** @description Profit of what was closed, less fees. */
             realised_pnl: components["schemas"]["Decimal"];
             /** @description What is left of the budget of requests at the broker. */
@@ -1227,6 +1496,7 @@ export interface components {
             sparing_since_at: components["schemas"]["Time"] | null;
             /** @description `blind`: the desk cannot see it at the broker, and takes on no new risk. */
             state: components["schemas"]["AccountVisibility"];
+            stream_since_at: components["schemas"]["Time"] | null;
             /** @description Profit of what is held, at market prices. */
             unrealised_pnl: components["schemas"]["Decimal"];
         };
@@ -1290,6 +1560,7 @@ export interface components {
         /** @description Approvals, newest first. */
         ApprovalList: {
             items: components["schemas"]["Approval"][];
+            next_cursor: string | null;
         };
         /** @description What is said to a decision. */
         ApprovalNote: {
@@ -1453,6 +1724,7 @@ export interface components {
         /** @description The books of an account. */
         BookList: {
             items: components["schemas"]["Book"][];
+            next_cursor: string | null;
         };
         /** @description A book by its name. */
         BookName: {
@@ -1588,6 +1860,8 @@ export interface components {
          * @example 61837.63
          */
         Decimal: string;
+        /** @enum {string} */
+        DeliveryStatus: "waiting" | "delivered" | "failed" | "withheld";
         /** @description How far below its highest an account is, or was at most, as a fraction of that. */
         Drawdown: {
             /** Format: double */
@@ -1617,6 +1891,63 @@ export interface components {
              */
             last_accepted_ms: number;
         };
+        /** @description A public key for which answers are encrypted. */
+        EncryptionKey: {
+            /** @description The public key as a JWK (RFC 7517). */
+            jwk: {
+                [key: string]: unknown;
+            };
+            /** @description The API key whose answers it is for; `null`: those of one's sessions, and of API keys that have none of their own. */
+            key_id: string | null;
+            registered_at: components["schemas"]["Time"];
+            /** @description Its thumbprint (RFC 7638): the `kid` of what is encrypted for it. */
+            thumbprint: string;
+        };
+        /** @description One's public keys. */
+        EncryptionKeyList: {
+            items: components["schemas"]["EncryptionKey"][];
+        };
+        /** @description A part of the API that can be called. */
+        Endpoint: {
+            changed_at: components["schemas"]["Time"] | null;
+            changed_by: components["schemas"]["Who"] | null;
+            /** @description It will not be there for ever: what to use in its place. */
+            deprecation: string | null;
+            /** @description It always answers: it cannot be switched off or limited. */
+            essential: boolean;
+            /** @description As `GET /api/v1/orders`; `alpaca/trading` and `alpaca/prices` are the halves of the desk in Alpaca's words. */
+            id: string;
+            /** @description Who may call it, in words. */
+            needs: string;
+            on: boolean;
+            /**
+             * Format: int32
+             * @description Most requests a minute of everybody together; `null`: no budget of its own.
+             */
+            per_minute: number | null;
+            /** @description Why it was changed. */
+            reason: string | null;
+        };
+        /** @description How an endpoint is to be from now on. */
+        EndpointChange: {
+            /**
+             * @description As it is listed.
+             * @example GET /api/v1/market/bars
+             */
+            id: string;
+            on: boolean;
+            /**
+             * Format: int32
+             * @description Most requests a minute of everybody together; `null`: no budget of its own.
+             */
+            per_minute?: number | null;
+            /** @description Why, 1 to 500 characters: it goes to the audit log with your name. */
+            reason: string;
+        };
+        /** @description All endpoints: as many as the program has. */
+        EndpointList: {
+            items: components["schemas"]["Endpoint"][];
+        };
         /** @description What an authenticator app needs. It is given out once. */
         Enrolment: {
             /** @description The key to type in, in groups of four. */
@@ -1640,6 +1971,8 @@ export interface components {
             realised: components["schemas"]["Decimal"];
             unrealised: components["schemas"]["Decimal"];
         };
+        /** @enum {string} */
+        EventKind: "order.changed" | "order.refused" | "fill.booked" | "account.blind" | "account.ready" | "kill_switch.engaged" | "kill_switch.released" | "approval.waiting";
         /** @description What one has as second factors. */
         Factors: {
             /**
@@ -1749,12 +2082,16 @@ export interface components {
         /** @description A one-time link. */
         Invite: {
             invite_expires_at: components["schemas"]["Time"];
+            /** Format: password */
             invite_url: string;
         };
         /** @description A person and the link that makes them a member. */
         InvitedUser: {
             invite_expires_at: components["schemas"]["Time"] | null;
-            /** @description Shown this once; works once. `null` when a repeated request finds it taken up. */
+            /**
+             * Format: password
+             * @description Shown this once; works once. `null` when a repeated request finds it taken up.
+             */
             invite_url: string | null;
             user: components["schemas"]["User"];
         };
@@ -1785,6 +2122,7 @@ export interface components {
         /** @description API keys. */
         KeyList: {
             items: components["schemas"]["Key"][];
+            next_cursor: string | null;
         };
         /** @description What is to stop. */
         KillRequest: {
@@ -1867,6 +2205,46 @@ export interface components {
         };
         /** @enum {string} */
         Mode: "paper" | "live";
+        /** @description An account to be added. */
+        NewAccount: {
+            /** @description At which broker, as `alpaca` or `paper`. */
+            broker: string;
+            /** @description The id of the broker's API key. Not for `paper`, which needs none. */
+            key_id?: string | null;
+            /** @description Whether its money is real. Never guessed. */
+            mode: components["schemas"]["Mode"];
+            /** @description What it is to be called on the desk. */
+            name: string;
+            /**
+             * Format: password
+             * @description Its secret. It is sealed and shown to nobody again.
+             */
+            secret?: string | null;
+            /** @description Another address than the broker's own, as that of a desk that speaks the same. */
+            url?: string | null;
+        };
+        /** @description What opens an account from now on. */
+        NewCredentials: {
+            /** @description The id of the broker's API key. */
+            key_id: string;
+            /**
+             * Format: password
+             * @description Its secret. It is sealed and shown to nobody again.
+             */
+            secret: string;
+        };
+        /** @description A public key to be registered. */
+        NewEncryptionKey: {
+            /** @description The public key as a JWK: EC on P-256, or OKP on X25519. Never the private half. */
+            jwk: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The API key, one's own, whose answers it is for; without one those of one's sessions, and of API keys that have none of
+             *     their own.
+             */
+            key_id?: string;
+        };
         /** @description A key to be made. */
         NewKey: {
             /** @description The one account that it is for: one granted to you. */
@@ -1899,6 +2277,20 @@ export interface components {
             roles: components["schemas"]["Role"][];
             /** @description What they sign in with: unique, whatever the case. */
             username: string;
+        };
+        /** @description A webhook to be made. */
+        NewWebhook: {
+            /** @description The account that it is about; without one every account that you may see at the moment. */
+            account_id?: string | null;
+            /** @description What it is told; everything without. */
+            kinds?: components["schemas"]["EventKind"][];
+            /** @description What you call it, 1 to 100 characters. */
+            name: string;
+            /**
+             * @description Where it goes: `https` to a public address, port 443 or 8443, or what the operator allows.
+             * @example https://hooks.example/stockade
+             */
+            url: string;
         };
         /** @description An order of the desk. */
         Order: {
@@ -1999,6 +2391,7 @@ export interface components {
         /** @description An order's journal. */
         OrderEventList: {
             items: components["schemas"]["OrderEvent"][];
+            next_cursor: string | null;
         };
         /** @description A page of orders. */
         OrderList: {
@@ -2112,7 +2505,7 @@ export interface components {
             time_weighted: components["schemas"]["Return"] | null;
         };
         /** @enum {string} */
-        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage" | "keys.manage";
+        Permission: "market.view" | "accounts.view" | "accounts.view_all" | "orders.view" | "orders.place" | "orders.cancel" | "orders.resolve" | "orders.approve" | "kill.engage" | "kill.desk" | "kill.rearm" | "limits.manage" | "books.manage" | "accounts.live" | "accounts.manage" | "users.view" | "users.manage" | "roles.assign" | "grants.manage" | "audit.view" | "audit.verify" | "system.view" | "feeds.manage" | "keys.manage" | "api.manage";
         /** @description A permission in words. */
         PermissionEntry: {
             permission: components["schemas"]["Permission"];
@@ -2165,6 +2558,7 @@ export interface components {
         /** @description What an account holds. */
         PositionList: {
             items: components["schemas"]["Position"][];
+            next_cursor: string | null;
         };
         /** @description The quote an order was priced on. */
         PreviewQuote: {
@@ -2313,6 +2707,7 @@ export interface components {
         RiskLimitList: {
             items: components["schemas"]["RiskLimit"][];
             kinds: components["schemas"]["RiskLimitKind"][];
+            next_cursor: string | null;
         };
         /** @description A limit to set. */
         RiskLimitRequest: {
@@ -2427,6 +2822,7 @@ export interface components {
         /** @description All instruments. */
         SymbolList: {
             items: components["schemas"]["MarketSymbol"][];
+            next_cursor: string | null;
         };
         /** @description What was earned with an instrument. */
         SymbolProfit: {
@@ -2494,6 +2890,52 @@ export interface components {
         UnknownOrderList: {
             items: components["schemas"]["UnknownOrder"][];
         };
+        /** @enum {string} */
+        UsageBy: "endpoint" | "caller";
+        /** @description A page of usage. */
+        UsageList: {
+            items: components["schemas"]["UsageRow"][];
+            next_cursor: string | null;
+        };
+        /** @enum {string} */
+        UsagePeriod: "hour" | "day" | "week" | "month" | "quarter";
+        /** @description What was asked of an endpoint, or by a caller. */
+        UsageRow: {
+            /**
+             * Format: int64
+             * @description Refused as the request was: 4xx without 429.
+             */
+            client_errors: number;
+            /** @description As `GET /api/v1/orders`; `alpaca/trading` and `alpaca/prices` for programs written for Alpaca. `null` by caller. */
+            endpoint: string | null;
+            /** @description With which API key; `null` by endpoint, and in a session. */
+            key_id: string | null;
+            last_at: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Refused because there were too many: 429.
+             */
+            limited: number;
+            /**
+             * Format: double
+             * @description Time within which half of the answers came, in milliseconds, estimated from a histogram. A WebSocket counts until it
+             *     is open.
+             */
+            p50_ms: number | null;
+            /**
+             * Format: double
+             * @description The same of 99 in a hundred.
+             */
+            p99_ms: number | null;
+            /** Format: int64 */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Failed: 5xx.
+             */
+            server_errors: number;
+            user: components["schemas"]["Who"] | null;
+        };
         /** @description A person. */
         User: {
             created_at: components["schemas"]["Time"];
@@ -2545,6 +2987,108 @@ export interface components {
             times_in_force: components["schemas"]["Support"][];
             types: components["schemas"]["Support"][];
         };
+        /** @description An address that is told what happens, without its secret. */
+        Webhook: {
+            /** @description The one account that it is about; `null`: every one that you may see at the moment. */
+            account_id: string | null;
+            created_at: components["schemas"]["Time"];
+            failing_since: components["schemas"]["Time"] | null;
+            former_secret_until: components["schemas"]["Time"] | null;
+            id: string;
+            /** @description What it is told; everything where there are none. */
+            kinds: components["schemas"]["EventKind"][];
+            name: string;
+            reason: string | null;
+            /** @description `failed`: the desk switched it off, as `reason` says. */
+            state: components["schemas"]["WebhookState"];
+            /**
+             * @description Where it goes.
+             * @example https://hooks.example/stockade
+             */
+            url: string;
+        };
+        /** @description One attempt to tell. */
+        WebhookAttempt: {
+            /** @description The beginning of the answer. Characters that could act are written out, as `\u{1b}`. */
+            answer: string | null;
+            at: components["schemas"]["Time"];
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description Why it does not count as told; `null`: it does. */
+            error: string | null;
+            /**
+             * Format: int32
+             * @description The status of the answer; `null`: there was none.
+             */
+            http_status: number | null;
+        };
+        /** @description What is to be other about a webhook. */
+        WebhookChange: {
+            /** @description `null`: every account that you may see at the moment. */
+            account_id?: string | null;
+            kinds?: components["schemas"]["EventKind"][];
+            name?: string;
+            /** @description Whether it is told anything. What happened while it was off is not told afterwards. */
+            on?: boolean;
+            url?: string;
+        };
+        /** @description An event on its way to a webhook. */
+        WebhookDelivery: {
+            account_id: string | null;
+            /** @description Every attempt, oldest first. */
+            attempts: components["schemas"]["WebhookAttempt"][];
+            /** @description What is sent. */
+            body: string;
+            /** @description The event's id, as the receiver reads it in `webhook-id`: the same in every attempt. */
+            event_id: string;
+            finished_at: components["schemas"]["Time"] | null;
+            /**
+             * @description A kind of event, `ping` or `events.missed`.
+             * @example order.changed
+             */
+            kind: string;
+            next_at: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description 1, 2, … within the webhook.
+             */
+            seq: number;
+            /** @description `withheld`: you might not see it any more when it was to be told. */
+            status: components["schemas"]["DeliveryStatus"];
+            /**
+             * Format: int32
+             * @description How often it was tried.
+             */
+            tried: number;
+        };
+        /** @description A page of deliveries. */
+        WebhookDeliveryList: {
+            items: components["schemas"]["WebhookDelivery"][];
+            next_cursor: string | null;
+        };
+        /** @description Webhooks. */
+        WebhookList: {
+            items: components["schemas"]["Webhook"][];
+        };
+        /** @description How the secret of a webhook is replaced. */
+        WebhookRotation: {
+            /**
+             * Format: int32
+             * @description For how many hours messages are signed with the former secret too, 0 to 168; 0 without.
+             */
+            overlap_hours?: number;
+        };
+        /** @description A webhook with its secret. */
+        WebhookSecret: {
+            /**
+             * Format: password
+             * @description Shown this once. Messages are signed with it as Standard Webhooks says.
+             */
+            secret: string;
+            webhook: components["schemas"]["Webhook"];
+        };
+        /** @enum {string} */
+        WebhookState: "on" | "off" | "failed";
         /** @description Who did something. */
         Who: {
             /** @description A user's id; a word for whoever is no user, as `configuration` or `external`. */
@@ -2654,6 +3198,37 @@ export interface operations {
             };
         };
     };
+    add_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAccount"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     account: {
         parameters: {
             query?: never;
@@ -2684,9 +3259,79 @@ export interface operations {
             };
         };
     };
-    books: {
+    remove_account: {
+        parameters: {
+            query?: {
+                /** @description The account's name, repeated: needed where it holds something, so that nobody removes the wrong one. */
+                confirm_name?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_account: {
         parameters: {
             query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    books: {
+        parameters: {
+            query?: {
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path: {
                 /** @description The account. */
@@ -2717,7 +3362,10 @@ export interface operations {
     open_book: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2751,7 +3399,10 @@ export interface operations {
     transfer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2785,7 +3436,10 @@ export interface operations {
     close_book: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2815,7 +3469,10 @@ export interface operations {
     set_cost_method: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2833,6 +3490,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_credentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCredentials"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
             };
             default: {
                 headers: {
@@ -2919,7 +3610,10 @@ export interface operations {
     switch_live_on: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -2953,7 +3647,10 @@ export interface operations {
     switch_live_off: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -3096,6 +3793,66 @@ export interface operations {
             };
         };
     };
+    pause_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    activate_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     portfolio: {
         parameters: {
             query?: never;
@@ -3128,7 +3885,12 @@ export interface operations {
     };
     positions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path: {
                 /** @description The account. */
@@ -3309,6 +4071,8 @@ export interface operations {
                 status?: components["schemas"]["ApprovalStatus"] | null;
                 /** @description At most so many, 1 to 1000. */
                 limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -3367,7 +4131,10 @@ export interface operations {
     approve: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The approval. */
                 id: string;
@@ -3401,7 +4168,10 @@ export interface operations {
     refuse: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The approval. */
                 id: string;
@@ -3435,7 +4205,10 @@ export interface operations {
     withdraw: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The approval. */
                 id: string;
@@ -3519,6 +4292,157 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditVerification"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    encryption_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncryptionKeyList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEncryptionKey"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove: {
+        parameters: {
+            query?: {
+                /** @description The API key whose it is; without one that of one's sessions. */
+                key_id?: string | null;
+            };
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_endpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndpointChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
                 };
             };
             default: {
@@ -3717,6 +4641,10 @@ export interface operations {
             query?: {
                 /** @description Of this person, which needs keys.manage; without it one's own. `all`: of everybody. */
                 owner?: string | null;
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -3920,7 +4848,10 @@ export interface operations {
                 /** @description As it was pulled: `desk`, `user/ID`, … */
                 scope: string;
             };
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3947,6 +4878,10 @@ export interface operations {
             query?: {
                 /** @description Only those set on this: `desk`, `account/ID`, `user/ID`, … */
                 scope?: string | null;
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -3975,7 +4910,10 @@ export interface operations {
     set_limit: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4020,7 +4958,10 @@ export interface operations {
                 /** @description Its kind. */
                 kind: string;
             };
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4056,7 +4997,10 @@ export interface operations {
     reset_drawdown: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4147,7 +5091,12 @@ export interface operations {
     };
     symbols: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4371,7 +5320,12 @@ export interface operations {
     };
     order_events: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many, 1 to 1000; 1000 without. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
             path: {
                 /** @description The order. */
@@ -4623,6 +5577,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage: {
+        parameters: {
+            query?: {
+                /** @description How far to look back; a day without. */
+                period?: components["schemas"]["UsagePeriod"] | null;
+                /** @description What a row is of: an endpoint, or a caller. */
+                by?: components["schemas"]["UsageBy"] | null;
+                /** @description Only requests of this person, `all`: of everybody. Of others it needs system.view; without it one's own. */
+                user?: string | null;
+                /** @description Only requests with this API key. */
+                key?: string | null;
+                /** @description At most so many, 1 to 1000. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageList"];
                 };
             };
             default: {
@@ -4933,6 +5927,305 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Invite"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description How many, 1 to 1000; 100 without. */
+                limit?: number | null;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redeliver: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+                /** @description The delivery. */
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRotation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The webhook. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
                 };
             };
             default: {

@@ -16,8 +16,10 @@ export type BrokerReason = Schemas["BrokerReason"];
 export type Check = Schemas["Check"];
 export type CostMethod = Schemas["CostMethod"];
 export type Enrolment = Schemas["Enrolment"];
+export type Endpoint = Schemas["Endpoint"];
 export type EquityPoint = Schemas["EquityPoint"];
 export type Factors = Schemas["Factors"];
+export type EventKind = Schemas["EventKind"];
 export type Feed = Schemas["Feed"];
 export type Fill = Schemas["Fill"];
 export type Formula = Schemas["Formula"];
@@ -51,8 +53,13 @@ export type Support = Schemas["Support"];
 export type TimeInForce = Schemas["TimeInForce"];
 export type Trade = Schemas["Trade"];
 export type UnknownOrder = Schemas["UnknownOrder"];
+export type UsageBy = Schemas["UsageBy"];
+export type UsagePeriod = Schemas["UsagePeriod"];
+export type UsageRow = Schemas["UsageRow"];
 export type User = Schemas["User"];
 export type Venue = Schemas["Venue"];
+export type Webhook = Schemas["Webhook"];
+export type WebhookDelivery = Schemas["WebhookDelivery"];
 export type Who = Schemas["Who"];
 
 /** How long a bar lasts. */

@@ -8,7 +8,7 @@ import {
   retainSearchParams,
 } from "@tanstack/react-router";
 import { problemOf, signInUrl } from "../api/client";
-import type { Every, Span } from "../api/types";
+import type { Every, Span, UsageBy, UsagePeriod } from "../api/types";
 import { Frame } from "./frame/frame";
 import { Broken, NotFound } from "./problems";
 import { sessionQuery } from "./session";
@@ -86,6 +86,12 @@ const account = createRoute({
   component: lazyRouteComponent(() => import("./trading/account"), "Account"),
 });
 
+const accounts = createRoute({
+  getParentRoute: () => root,
+  path: "/accounts",
+  component: lazyRouteComponent(() => import("./trading/accounts"), "Accounts"),
+});
+
 const risk = createRoute({
   getParentRoute: () => root,
   path: "/risk",
@@ -120,6 +126,34 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("./identity/keys"), "Keys"),
 });
 
+const webhooks = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks",
+  validateSearch: (search: Given): { webhook?: string } => ({ webhook: text(search.webhook) }),
+  component: lazyRouteComponent(() => import("./webhooks/webhooks"), "Webhooks"),
+});
+
+const usage = createRoute({
+  getParentRoute: () => root,
+  path: "/usage",
+  validateSearch: (
+    search: Given,
+  ): {
+    tab?: "usage" | "endpoints";
+    period?: UsagePeriod;
+    by?: UsageBy;
+    user?: string;
+    key?: string;
+  } => ({
+    tab: one(search.tab, ["usage", "endpoints"]),
+    period: one<UsagePeriod>(search.period, ["hour", "day", "week", "month", "quarter"]),
+    by: one<UsageBy>(search.by, ["endpoint", "caller"]),
+    user: text(search.user),
+    key: text(search.key),
+  }),
+  component: lazyRouteComponent(() => import("./server/usage"), "Usage"),
+});
+
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
@@ -149,12 +183,15 @@ export const router = createRouter({
     orders,
     portfolio,
     account,
+    accounts,
     books,
     risk,
     approvals,
     users,
     security,
     keys,
+    webhooks,
+    usage,
     audit,
     about,
   ]),

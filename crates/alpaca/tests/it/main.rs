@@ -22,8 +22,10 @@ use serde_json::value::RawValue;
 use same::differences;
 
 /// What the samples have and the desk has not: no shape, with the reason.
-const NOT_SPOKEN: [(&str, &str); 8] = [
-    ("/v1beta1/options/", "the desk has no options"),
+const NOT_SPOKEN: [(&str, &str); 10] = [
+    ("/v1beta1/options/snapshots", "the desk has no options"),
+    ("/v1beta1/options/quotes", "the desk has no options"),
+    ("/v1beta1/options/trades", "the desk has no options"),
     ("/v2/options/", "the desk has no options"),
     ("/v1beta1/screener/", "the desk has no screener of all symbols"),
     ("/v2/stocks/auctions", "the desk keeps no auctions"),
@@ -176,6 +178,7 @@ fn data(path: &str, body: &str) -> Result<Value, String> {
         "snapshots" if path.starts_with("/v2/stocks") => again::<BTreeMap<String, Snapshot>>(body),
         "snapshots" => again::<Snapshots>(body),
         "/v1beta1/news" => again::<NewsPage>(body),
+        "/v1beta1/options/bars" => again::<BarsPage>(body),
         _ => Err(format!("there is no {path}")),
     }
 }

@@ -8,13 +8,14 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 use trading::{
-    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, Profile,
-    Refusal, SubmitFailure,
+    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, CorporateAction, Execution,
+    Profile, Refusal, SubmitFailure,
 };
 
 use super::client::Client;
 use super::http::{Connection, Failure, Request, SHORT};
 use super::refusal::refusal;
+use super::settings::Credentials;
 use super::translate::{self, Nonsense};
 use super::{stream, symbol};
 
@@ -71,7 +72,9 @@ impl AlpacaAccount {
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<T, Failure> {
         let request = Request { method, path, connection: Connection::Kept, most: SHORT };
-        self.client.noting(self.client.shared.http.send(request, body).await)
+        let asked = self.client.shared.renewals();
+        let answer = self.client.shared.http.send(request, body).await;
+        self.client.noting(asked, answer)
     }
 
     async fn place(
@@ -227,7 +230,30 @@ impl Broker for AlpacaAccount {
         Ok(Balances { cash: account.cash.money(), positions })
     }
 
+    async fn corporate_actions(&self) -> Result<Vec<CorporateAction>, BrokerUnreachable> {
+        match self.client.corporate_actions().await {
+            Ok(told) => Ok(told.iter().filter_map(translate::corporate_action).collect()),
+            // Whoever does not know the question has no actions: a difference is one all the same.
+            Err(Failure::Refused { status: 400 | 404 | 422, problem }) => {
+                tracing::warn!(message = problem.message, "Alpaca does not tell of splits");
+                Ok(Vec::new())
+            }
+            Err(failure) => Err(failure.asking()),
+        }
+    }
+
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable> {
         stream::open(&self.client.shared).await
+    }
+
+    fn renew(&self, credentials: &trading::Credentials) -> Result<(), BrokerUnreachable> {
+        let trading::Credentials { key_id, secret } = credentials.clone();
+        self.client
+            .renew(Credentials { key_id, secret })
+            .map_err(|error| BrokerUnreachable(error.to_string()))
+    }
+
+    fn is_locked_out(&self) -> bool {
+        self.client.is_locked_out()
     }
 }

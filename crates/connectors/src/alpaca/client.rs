@@ -8,6 +8,8 @@ use alpaca::{
     Account, Activity, Asset, AssetClass, CalendarDay, Clock, Order, PortfolioHistory, Position, Uuid,
 };
 use domain::{OrderClass, OrderEvent, OrderKind, Symbol, Timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trading::{Broker, Profile, Way};
@@ -38,6 +40,12 @@ pub(super) struct Shared {
 pub(super) struct Standing {
     /// Ends the stream that is open.
     pub(super) hang_up: CancellationToken,
+    /// Moves the stream that is open over to other credentials.
+    pub(super) renewed: CancellationToken,
+    /// How often the credentials were renewed: what Alpaca says about earlier ones proves nothing about those of now.
+    pub(super) renewals: u64,
+    /// Alpaca does not accept the credentials of now.
+    pub(super) locked_out: bool,
     /// Somebody else has the stream: it is left alone until then.
     pub(super) conflict_until: Option<Instant>,
 }
@@ -71,12 +79,24 @@ impl Client {
         Arc::new(AlpacaAccount { client: self.clone() })
     }
 
-    /// Other credentials for the same account, from the next request on. What is open stays open.
+    /// Other credentials for the same account, from the next request on. What is open stays open; the stream is opened
+    /// anew before the old one is left.
     ///
     /// # Errors
     /// They cannot be sent; the old ones stay.
     pub fn renew(&self, credentials: Credentials) -> Result<(), UnusableSettings> {
-        self.shared.http.renew(credentials)
+        let mut standing = self.shared.standing();
+        self.shared.http.renew(credentials)?;
+        standing.renewals += 1;
+        standing.locked_out = false;
+        standing.conflict_until = None;
+        std::mem::take(&mut standing.renewed).cancel();
+        Ok(())
+    }
+
+    /// Whether Alpaca has said that it does not accept the credentials.
+    pub(super) fn is_locked_out(&self) -> bool {
+        self.shared.standing().locked_out
     }
 
     /// What the account has and may do. Also the way to try credentials.
@@ -146,15 +166,25 @@ impl Client {
         path: &str,
         most: usize,
     ) -> Result<T, Failure> {
+        let asked = self.shared.renewals();
         let answer = self.shared.http.get(path, Connection::Fresh, most).await;
-        self.noting(answer)
+        self.noting(asked, answer)
     }
 
-    pub(super) fn noting<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if answer.as_ref().is_err_and(Failure::is_unauthorized) {
-            let mut standing = self.shared.standing();
-            std::mem::take(&mut standing.hang_up).cancel();
+    /// Notes what an answer says about the credentials that were asked with.
+    pub(super) fn noting<T>(&self, asked: u64, answer: Result<T, Failure>) -> Result<T, Failure> {
+        let mut standing = self.shared.standing();
+        if standing.renewals == asked {
+            match &answer {
+                Ok(_) => standing.locked_out = false,
+                Err(failure) if failure.is_unauthorized() => {
+                    standing.locked_out = true;
+                    std::mem::take(&mut standing.hang_up).cancel();
+                }
+                Err(_) => {}
+            }
         }
+        drop(standing);
         answer
     }
 
@@ -189,8 +219,9 @@ impl Client {
             ];
             // Orders of a group have the same time: the last one of the page is asked for again.
             query.extend(after.map(|after| ("after", (after - Duration::from_micros(1)).to_string())));
-            let page: Vec<Order> = self.get(&with_query("/v2/orders", query), LONG).await?;
+            let page: Vec<Box<RawValue>> = self.get(&with_query("/v2/orders", query), LONG).await?;
             let (length, known) = (page.len(), orders.len());
+            let page = readable(&page)?;
             after = page.iter().map(|order| order.submitted_at).max().or(after);
             for order in page.into_iter().flat_map(flatten) {
                 self.shared.names.learn(&order);
@@ -232,6 +263,16 @@ impl Client {
         Err(Failure::Lost(format!("there were more than {} executions since {since}", PAGES * ACTIVITIES)))
     }
 
+    /// The newest splits and changes of names.
+    pub(super) async fn corporate_actions(&self) -> Result<Vec<Activity>, Failure> {
+        let query = [
+            ("activity_types", "SPLIT,SC,NC".to_owned()),
+            ("direction", "desc".to_owned()),
+            ("page_size", ACTIVITIES.to_string()),
+        ];
+        self.get(&with_query("/v2/account/activities", query), LONG).await
+    }
+
     /// What was executed of an order, as it stands after corrections.
     pub(super) async fn fills_of(&self, order: &Order) -> Result<Vec<domain::Fill>, Failure> {
         if order.filled_qty.is_none_or(|filled| filled.0.is_zero()) {
@@ -271,8 +312,9 @@ impl Client {
             let mut query = vec![("status", "all".to_owned()), ("limit", ORDERS.to_string())];
             // Orders of a group have the same time: the last one of the page is asked for again.
             query.extend(until.map(|until| ("until", (until + Duration::from_micros(1)).to_string())));
-            let page: Vec<Order> = self.get(&with_query("/v2/orders", query), LONG).await?;
+            let page: Vec<Box<RawValue>> = self.get(&with_query("/v2/orders", query), LONG).await?;
             let is_last = page.len() < ORDERS;
+            let page = readable(&page)?;
             until = page.iter().map(|order| order.submitted_at).min().or(until);
             page.into_iter().flat_map(flatten).for_each(|order| names.learn(&order));
             unknown.retain(|id| names.of(*id).is_none());
@@ -293,9 +335,34 @@ impl Client {
 }
 
 impl Shared {
+    /// How often the credentials were renewed.
+    pub(super) fn renewals(&self) -> u64 {
+        self.standing().renewals
+    }
+
     pub(super) fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The orders of a list that have the desk's shape. Others than the desk may place orders for several options at once, which
+/// have neither symbol nor side; they hide nothing else of the list.
+fn readable(list: &[Box<RawValue>]) -> Result<Vec<Order>, Failure> {
+    #[derive(Deserialize)]
+    struct Called {
+        client_order_id: String,
+    }
+    let mut orders = Vec::with_capacity(list.len());
+    for raw in list {
+        match (serde_json::from_str(raw.get()), serde_json::from_str::<Called>(raw.get())) {
+            (Ok(order), _) => orders.push(order),
+            (Err(error), Ok(called)) if called.client_order_id.parse::<domain::OrderId>().is_err() => {
+                tracing::warn!(order = called.client_order_id, %error, "an order at Alpaca is of a kind that the desk does not have");
+            }
+            (Err(error), _) => return Err(Failure::Lost(format!("an order that makes no sense: {error}"))),
+        }
+    }
+    Ok(orders)
 }
 
 /// An order and those it brought with it.
@@ -322,13 +389,13 @@ fn profile(settings: &Settings) -> Profile {
             | OrderKind::StopLimit
             | OrderKind::TrailingStop => Way::Broker,
         },
-        // Coins know fewer; then Alpaca refuses, and says so.
         times: |_| Way::Broker,
         classes: |class| match class {
             OrderClass::Simple => Way::Broker,
             // Alpaca names the legs itself, so an answer that is lost could not be found again.
             OrderClass::Bracket | OrderClass::Oco | OrderClass::Oto => Way::Desk,
         },
+        lacks: super::lacks::lacks,
         notional: Way::Desk,
         extended_hours: Way::Broker,
         replace: Way::Broker,
@@ -338,5 +405,31 @@ fn profile(settings: &Settings) -> Profile {
         requests_per_minute: settings.requests_per_minute,
         // A quarter at once: the rest of the minute must not be without a cancel.
         burst: (settings.requests_per_minute / 4).max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_the_desk_cannot_have_hides_no_other() {
+        let good = |name: &str| {
+            format!(
+                r#"{{"id":"0e0f7c1e-5f0c-4b53-8d0a-4f3f2e6f0a01","client_order_id":"{name}","created_at":"2026-03-02T15:00:00Z",
+                "updated_at":"2026-03-02T15:00:00Z","submitted_at":"2026-03-02T15:00:00Z","symbol":"AAPL","qty":"3",
+                "order_type":"limit","type":"limit","side":"buy","time_in_force":"gtc","status":"new"}}"#
+            )
+        };
+        let odd =
+            |name: &str| format!(r#"{{"id":"","client_order_id":"{name}","asset_class":"","legs":[]}}"#);
+        let read = |items: &[String]| {
+            let list: Vec<Box<RawValue>> = serde_json::from_str(&format!("[{}]", items.join(","))).unwrap();
+            readable(&list).map(|orders| orders.len())
+        };
+        let ours = domain::OrderId::new(Timestamp::UNIX_EPOCH).to_string();
+        assert_eq!(read(&[good("a"), odd("somebody's"), good("b")]), Ok(2));
+        assert!(read(&[good("a"), odd(&ours)]).is_err(), "one of the desk's own must be understood");
+        assert!(read(&["{}".to_owned()]).is_err());
     }
 }

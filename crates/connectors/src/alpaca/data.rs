@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::http::{Connection, Failure, Http, LONG, with_query};
 use super::settings::{Credentials, UnusableSettings};
-use super::symbol;
+use super::symbol::{self, Class};
 
 /// Rows by symbol, oldest first.
 pub type Rows<T> = BTreeMap<Symbol, Vec<T>>;
@@ -60,6 +60,18 @@ impl MarketData {
     ) -> Result<Self, UnusableSettings> {
         let http = Http::new(url, credentials, CONNECT_WITHIN, PATIENCE)?;
         Ok(Self { http, source: source.into() })
+    }
+
+    /// Tries the credentials, on prices of shares: those of coins are shown to everybody.
+    ///
+    /// # Errors
+    /// They are not accepted, they are not for this source of shares, or Alpaca did not answer.
+    pub async fn try_out(&self, share: &Symbol) -> Result<(), Failure> {
+        match self.latest_quotes(std::slice::from_ref(share)).await {
+            // Whoever says that there is no such share has let us in.
+            Err(Failure::Refused { status: 400 | 404 | 422, .. }) => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 
     /// Bars of a length as `1Min`, `1Hour`, `1Day`.
@@ -116,7 +128,7 @@ impl MarketData {
     /// As [`Self::bars`].
     pub async fn latest_orderbooks(&self, symbols: &[Symbol]) -> Result<Newest<Orderbook>, Failure> {
         let pairs: Vec<Symbol> =
-            symbols.iter().filter(|symbol| Market::of(symbol) == Market::Coins).cloned().collect();
+            symbols.iter().filter(|symbol| Class::of(symbol) == Class::Coins).cloned().collect();
         self.newest("orderbooks", &pairs, |page: LatestOrderbooks| page.orderbooks).await
     }
 
@@ -126,11 +138,11 @@ impl MarketData {
     /// As [`Self::bars`].
     pub async fn snapshots(&self, symbols: &[Symbol]) -> Result<Newest<Snapshot>, Failure> {
         let mut newest = Newest::new();
-        for (market, symbols) in split(symbols) {
-            let path = with_query(&format!("{}/snapshots", market.path()), self.query(market, &symbols));
-            let found = match market {
-                Market::Shares => self.get(&path).await?,
-                Market::Coins => self.get::<Snapshots>(&path).await?.snapshots,
+        for (class, symbols) in split(symbols) {
+            let path = with_query(&format!("{}/snapshots", path_of(class)), self.query(class, &symbols));
+            let found = match class {
+                Class::Shares => self.get(&path).await?,
+                Class::Coins => self.get::<Snapshots>(&path).await?.snapshots,
             };
             newest.extend(named(found)?);
         }
@@ -144,12 +156,12 @@ impl MarketData {
         rows: impl Fn(P) -> BTreeMap<String, T>,
     ) -> Result<Newest<T>, Failure> {
         let mut newest = Newest::new();
-        for (market, symbols) in split(symbols) {
-            let path = match market {
-                Market::Shares => format!("{}/{what}/latest", market.path()),
-                Market::Coins => format!("{}/latest/{what}", market.path()),
+        for (class, symbols) in split(symbols) {
+            let path = match class {
+                Class::Shares => format!("{}/{what}/latest", path_of(class)),
+                Class::Coins => format!("{}/latest/{what}", path_of(class)),
             };
-            let page = self.get(&with_query(&path, self.query(market, &symbols))).await?;
+            let page = self.get(&with_query(&path, self.query(class, &symbols))).await?;
             newest.extend(named(rows(page))?);
         }
         Ok(newest)
@@ -164,20 +176,20 @@ impl MarketData {
     ) -> Result<Rows<P::Row>, Failure> {
         let mut all: Rows<P::Row> = Rows::new();
         let mut left = range.most;
-        for (market, symbols) in split(symbols) {
+        for (class, symbols) in split(symbols) {
             let mut token: Option<String> = None;
             // A server that promises another page for ever is not believed for ever.
             for _ in 0..PAGES {
                 if left == 0 {
                     break;
                 }
-                let mut query = self.query(market, &symbols);
+                let mut query = self.query(class, &symbols);
                 query.extend(every.map(|every| ("timeframe", every.to_owned())));
                 query.push(("start", range.start.to_string()));
                 query.extend(range.end.map(|end| ("end", end.to_string())));
                 query.push(("limit", left.min(PAGE).to_string()));
                 query.extend(token.take().map(|token| ("page_token", token)));
-                let page: P = self.get(&with_query(&format!("{}/{what}", market.path()), query)).await?;
+                let page: P = self.get(&with_query(&format!("{}/{what}", path_of(class)), query)).await?;
                 let (rows, next) = page.into_parts();
                 for (symbol, mut rows) in named(rows)? {
                     rows.truncate(left);
@@ -191,10 +203,10 @@ impl MarketData {
         Ok(all)
     }
 
-    fn query(&self, market: Market, symbols: &[Symbol]) -> Vec<(&'static str, String)> {
+    fn query(&self, class: Class, symbols: &[Symbol]) -> Vec<(&'static str, String)> {
         let names: Vec<String> = symbols.iter().map(symbol::to_alpaca).collect();
         let mut query = vec![("symbols", names.join(","))];
-        if market == Market::Shares {
+        if class == Class::Shares {
             query.push(("feed", self.source.clone()));
         }
         query
@@ -205,32 +217,19 @@ impl MarketData {
     }
 }
 
-/// Which of the two addresses knows a symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Market {
-    Shares,
-    Coins,
-}
-
-impl Market {
-    fn of(symbol: &Symbol) -> Self {
-        if symbol.as_str().contains('-') { Self::Coins } else { Self::Shares }
-    }
-
-    fn path(self) -> &'static str {
-        match self {
-            Self::Shares => "/v2/stocks",
-            Self::Coins => "/v1beta3/crypto/us",
-        }
+fn path_of(class: Class) -> &'static str {
+    match class {
+        Class::Shares => "/v2/stocks",
+        Class::Coins => "/v1beta3/crypto/us",
     }
 }
 
-fn split(symbols: &[Symbol]) -> BTreeMap<Market, Vec<Symbol>> {
-    let mut markets: BTreeMap<Market, Vec<Symbol>> = BTreeMap::new();
+fn split(symbols: &[Symbol]) -> BTreeMap<Class, Vec<Symbol>> {
+    let mut classes: BTreeMap<Class, Vec<Symbol>> = BTreeMap::new();
     for symbol in symbols {
-        markets.entry(Market::of(symbol)).or_default().push(symbol.clone());
+        classes.entry(Class::of(symbol)).or_default().push(symbol.clone());
     }
-    markets
+    classes
 }
 
 /// Rows under the desk's names.

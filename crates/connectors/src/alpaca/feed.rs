@@ -1,5 +1,6 @@
 //! The stream of market data: trades, quotes and minutes of shares and coins, as JSON or as MessagePack.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use alpaca::{DataError, DataMessage, DataRequest, Subscriptions, msgpack};
 use async_trait::async_trait;
 use domain::{Clock, Symbol, TakerSide, Timestamp};
 use market::{Feed, FeedState, Kind, RawQuote, RawTrade, VendorBar};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -14,7 +16,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, Request, header};
 use tokio_util::sync::CancellationToken;
 
 use super::settings::{Credentials, check_url};
-use super::symbol;
+use super::symbol::{self, Class};
 use crate::connection::{End, Patience, Protocol, Socket, keep, next_frame, say};
 
 /// Where to listen, to what, and how patiently.
@@ -24,8 +26,12 @@ pub struct FeedSettings {
     pub url: String,
     /// What opens the data; those of any account do.
     pub credentials: Credentials,
-    /// What to listen to. Empty: everything there is.
-    pub symbols: Vec<Symbol>,
+    /// What of it is traded there.
+    pub class: Class,
+    /// What to listen to: what is of another class is left out. What comes in later is listened to from then on.
+    pub symbols: watch::Receiver<Vec<Symbol>>,
+    /// Counts how often Alpaca confirmed what is listened to: after each connection, and when there is more.
+    pub confirmed: watch::Sender<u64>,
     /// How messages are packed.
     pub encoding: Encoding,
     /// How often the stream is asked whether it lives: markets sleep, and silence proves nothing. One that does not even
@@ -49,12 +55,19 @@ pub enum Encoding {
 }
 
 impl FeedSettings {
-    /// Everything there is, with the patience that suits a vendor on the internet.
-    pub fn new(url: impl Into<String>, credentials: Credentials) -> Self {
+    /// As text, with the patience that suits a vendor on the internet.
+    pub fn new(
+        url: impl Into<String>,
+        credentials: Credentials,
+        class: Class,
+        symbols: watch::Receiver<Vec<Symbol>>,
+    ) -> Self {
         Self {
             url: url.into(),
             credentials,
-            symbols: Vec::new(),
+            class,
+            symbols,
+            confirmed: watch::Sender::new(0),
             encoding: Encoding::Json,
             ping_every: Duration::from_secs(10),
             first_retry: Duration::from_millis(500),
@@ -79,11 +92,13 @@ pub fn start(
         longest_retry: settings.longest_retry,
         conflict_pause: settings.conflict_pause,
     };
-    keep(Stream { settings }, patience, feed, clock, jitter_seed, stop)
+    keep(Stream { settings, heard: BTreeSet::new() }, patience, feed, clock, jitter_seed, stop)
 }
 
 struct Stream {
     settings: FeedSettings,
+    /// What was asked for on this connection.
+    heard: BTreeSet<Symbol>,
 }
 
 impl Stream {
@@ -96,13 +111,22 @@ impl Stream {
         })
     }
 
-    fn subscriptions(&self) -> Subscriptions {
-        let names: Vec<String> = match &self.settings.symbols[..] {
-            [] => vec!["*".to_owned()],
-            symbols => symbols.iter().map(symbol::to_alpaca).collect(),
-        };
+    /// Asks for what was not asked for yet; `None` when there is nothing.
+    fn subscribe(&mut self) -> Result<Option<Message>, End> {
+        let Self { settings, heard } = self;
+        let mut names = Vec::new();
+        for symbol in settings.symbols.borrow_and_update().iter() {
+            if Class::of(symbol) == settings.class && heard.insert(symbol.clone()) {
+                names.push(symbol::to_alpaca(symbol));
+            }
+        }
+        if names.is_empty() {
+            return Ok(None);
+        }
         let names = || Some(names.clone());
-        Subscriptions { trades: names(), quotes: names(), bars: names(), ..Subscriptions::default() }
+        let all =
+            Subscriptions { trades: names(), quotes: names(), bars: names(), ..Subscriptions::default() };
+        self.pack(&DataRequest::Subscribe(all)).map(Some)
     }
 
     /// Waits for the word `wanted`.
@@ -145,11 +169,41 @@ impl Protocol for Stream {
         let Credentials { key_id, secret } = self.settings.credentials.clone();
         say(socket, self.pack(&DataRequest::Auth { key: key_id, secret })?).await?;
         self.expect(socket, "authenticated", feed, clock).await?;
-        say(socket, self.pack(&DataRequest::Subscribe(self.subscriptions()))?).await
+        self.heard.clear();
+        match self.subscribe()? {
+            Some(all) => say(socket, all).await,
+            None => {
+                feed.state(FeedState::Live, None);
+                Ok(())
+            }
+        }
     }
 
     fn take(&mut self, frame: &Message, arrived_at: Timestamp, feed: &mut Feed) -> Option<End> {
-        translate(frame, arrived_at, feed).into_iter().find_map(|said| note(said, feed))
+        for said in translate(frame, arrived_at, feed) {
+            if said == Said::Subscribed {
+                self.settings.confirmed.send_modify(|count| *count += 1);
+            }
+            if let Some(end) = note(said, feed) {
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    async fn next_word(&mut self) -> Message {
+        loop {
+            if self.settings.symbols.changed().await.is_err() {
+                // Nobody is left who could ask for more.
+                std::future::pending::<()>().await;
+            }
+            match self.subscribe() {
+                Ok(Some(more)) => return more,
+                Ok(None) => {}
+                // Names of symbols are text that can be packed.
+                Err(end) => tracing::error!(?end, "a subscription could not be written"),
+            }
+        }
     }
 
     fn refused(&self, status: u16) -> End {

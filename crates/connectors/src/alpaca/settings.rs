@@ -10,6 +10,11 @@ pub const LIVE: &str = "https://api.alpaca.markets";
 /// Where it is played.
 pub const PAPER: &str = "https://paper-api.alpaca.markets";
 
+/// Where market data is.
+pub const DATA: &str = "https://data.alpaca.markets";
+/// Where its streams are.
+pub const DATA_STREAM: &str = "wss://stream.data.alpaca.markets";
+
 /// What opens an account.
 #[derive(Clone, Debug)]
 pub struct Credentials {
@@ -85,6 +90,16 @@ pub enum UnusableSettings {
     Client(#[source] reqwest::Error),
 }
 
+/// Whether an address is that of real money; `None` for a server that is not Alpaca's own, of which nobody can know.
+pub fn is_real_money(url: &str) -> Option<bool> {
+    // Read as it is read when it is asked: what looks like another host may not be one.
+    let url = reqwest::Url::parse(url).ok()?;
+    let host = url.host_str()?.trim_end_matches('.');
+    // Whatever else is there is taken for the worse.
+    let is_alpacas = host == "alpaca.markets" || host.ends_with(".alpaca.markets");
+    is_alpacas.then(|| host != "paper-api.alpaca.markets")
+}
+
 /// Secrets cross a network only under TLS. `schemes` is the one with TLS and the one without.
 pub(super) fn check_url(url: &str, [secure, open]: [&str; 2]) -> Result<(), UnusableSettings> {
     let Some((scheme, rest)) = url.split_once("://") else { return Err(UnusableSettings::Url) };
@@ -118,6 +133,22 @@ mod tests {
             "",
         ] {
             assert!(!allowed(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn real_money_is_known_by_its_address() {
+        for (url, expected) in [
+            (LIVE, Some(true)),
+            ("https://API.Alpaca.Markets.:443/", Some(true)),
+            ("https://something-new.alpaca.markets", Some(true)),
+            ("https://%61pi.alpaca.markets", Some(true)),
+            (r"https://api.alpaca.markets\x.example", Some(true)),
+            (PAPER, Some(false)),
+            ("https://desk.example/alpaca", None),
+            ("https://paper-api.alpaca.markets.example", None),
+        ] {
+            assert_eq!(is_real_money(url), expected, "{url}");
         }
     }
 

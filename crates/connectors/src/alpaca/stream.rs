@@ -31,6 +31,8 @@ const BEHIND: usize = 4_096;
 const LARGEST_FRAME: usize = 256 << 10;
 /// A stream is dead after so many pings that nothing answered.
 const MISSED: u32 = 3;
+/// A stream that was left for another one is closed after so much silence.
+const LEFT: Duration = Duration::from_secs(2);
 
 /// Why a stream ended, or was never there.
 #[derive(Debug)]
@@ -53,20 +55,34 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<mpsc::Receiver<BrokerEv
             wait.as_secs() + 1
         )));
     }
-    let opened = timeout(shared.settings.answer_within, connect_and_greet(shared)).await;
-    match opened.unwrap_or_else(|_| Err(End::Lost("it did not open in time".to_owned()))) {
+    let (renewed, renewals) = {
+        let standing = shared.standing();
+        (standing.renewed.clone(), standing.renewals)
+    };
+    match connect(shared).await {
         Ok(socket) => {
             let (events, stream) = mpsc::channel(BEHIND);
             let hang_up = {
                 let mut standing = shared.standing();
                 standing.conflict_until = None;
+                standing.locked_out &= standing.renewals != renewals;
                 standing.hang_up.clone()
             };
-            tokio::spawn(pass_on(shared.clone(), socket, events, hang_up));
+            tokio::spawn(pass_on(shared.clone(), socket, events, hang_up, renewed));
             Ok(stream)
         }
-        Err(end) => Err(BrokerUnreachable(shared.note(end))),
+        Err(end) => {
+            let mut standing = shared.standing();
+            standing.locked_out |= matches!(end, End::Unauthorized) && standing.renewals == renewals;
+            drop(standing);
+            Err(BrokerUnreachable(shared.note(end)))
+        }
     }
+}
+
+async fn connect(shared: &Shared) -> Result<Socket, End> {
+    let opened = timeout(shared.settings.answer_within, connect_and_greet(shared)).await;
+    opened.unwrap_or_else(|_| Err(End::Lost("it did not open in time".to_owned())))
 }
 
 impl Shared {
@@ -148,11 +164,24 @@ async fn pass_on(
     mut socket: Socket,
     events: mpsc::Sender<BrokerEvent>,
     hang_up: CancellationToken,
+    mut renewed: CancellationToken,
 ) {
+    // The stream that was left for the one with other credentials, until it is silent.
+    let mut left: Option<Socket> = None;
     let end = loop {
         let heard = tokio::select! {
             () = events.closed() => return,
             () = hang_up.cancelled() => break End::Unauthorized,
+            () = renewed.cancelled() => {
+                renewed = shared.standing().renewed.clone();
+                match connect(&shared).await {
+                    Ok(new) => left = Some(std::mem::replace(&mut socket, new)),
+                    // Perhaps there may be only one: the desk opens it again at once, when this one is gone.
+                    Err(_) => break End::Lost("the credentials were replaced".to_owned()),
+                }
+                continue;
+            }
+            heard = hear_left(&mut left) => heard,
             heard = hear_within(&mut socket, shared.settings.ping_every) => heard,
         };
         let event = match heard {
@@ -197,6 +226,19 @@ async fn hear_within(socket: &mut Socket, ping_every: Duration) -> Result<Heard,
         }
     }
     Err(End::Lost(format!("connected, but silent for {:?}", ping_every * MISSED)))
+}
+
+/// The next thing said on a stream that was left: it may still have something that was told before the other one was open.
+/// What both tell counts once.
+async fn hear_left(left: &mut Option<Socket>) -> Result<Heard, End> {
+    let Some(socket) = left else { return std::future::pending().await };
+    match timeout(LEFT, hear(socket)).await {
+        Ok(Ok(heard)) => Ok(heard),
+        Ok(Err(_)) | Err(_) => {
+            *left = None;
+            Ok(Heard::Pong)
+        }
+    }
 }
 
 async fn hear(socket: &mut Socket) -> Result<Heard, End> {

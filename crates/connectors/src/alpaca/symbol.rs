@@ -3,6 +3,36 @@
 use alpaca::AssetClass;
 use domain::{InvalidSymbol, Symbol};
 
+/// Which of Alpaca's two markets something is traded on: each has addresses of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Shares.
+    Shares,
+    /// Pairs of coins.
+    Coins,
+}
+
+impl Class {
+    /// That of a symbol.
+    pub fn of(symbol: &Symbol) -> Self {
+        if symbol.is_pair() { Self::Coins } else { Self::Shares }
+    }
+}
+
+/// Whether a symbol has the form of those at Alpaca.
+pub fn could_be(symbol: &Symbol) -> bool {
+    let letters = |text: &str, most: usize| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase())
+    };
+    match symbol.as_str().split_once('-') {
+        Some((coin, with)) => letters(coin, 10) && PAID_WITH.contains(&with),
+        None => match symbol.as_str().split_once('.') {
+            Some((share, series)) => letters(share, 5) && letters(series, 2),
+            None => letters(symbol.as_str(), 5),
+        },
+    }
+}
+
 /// Alpaca's name of a symbol.
 pub(super) fn to_alpaca(symbol: &Symbol) -> String {
     symbol.as_str().replace('-', "/")
@@ -50,5 +80,16 @@ mod tests {
         }
         assert!(from_position("USD", &AssetClass::Crypto).is_err());
         assert!(from_alpaca("").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_a_symbol_is_not_asked_for() {
+        let could = |name: &str| could_be(&name.parse().unwrap());
+        for name in ["AAPL", "F", "BRK.B", "BTC-USD", "SHIB-USDT", "ETH-BTC"] {
+            assert!(could(name), "{name}");
+        }
+        for name in ["TOOLONG", "A1", "BTC-EUR", "BTC-USD-X", "1-USD", "BRK.BBB"] {
+            assert!(!could(name), "{name}");
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! From Alpaca's words to the desk's, and back. What cannot be true is not believed: the caller asks again.
 
 use alpaca::{
-    Activity, Amount, FillType, OrderClass, OrderRequest, OrderStatus, ReplaceRequest, TradeEvent,
-    TradeUpdate,
+    Activity, ActivityType, Amount, FillType, OrderClass, OrderRequest, OrderStatus, ReplaceRequest,
+    TradeEvent, TradeUpdate,
 };
 use domain::{Fill, Money, Order, OrderEvent, OrderKind, Price, Quantity, Timestamp, Trail};
-use trading::{BrokerEvent, BrokerOrder, BrokerStatus, Execution, Refusal, Terms};
+use jiff::tz::TimeZone;
+use trading::{
+    BrokerEvent, BrokerOrder, BrokerStatus, CorporateAction, CorporateActionKind, Execution, Refusal, Terms,
+};
 
 use super::names::Names;
 use super::refusal::words;
@@ -185,6 +188,27 @@ pub(super) fn activity(activity: &Activity) -> Result<Option<(alpaca::Uuid, Orde
     Ok(Some((order, event)))
 }
 
+/// A split or a new name; `None` for everything else, and for what was taken back or does not say when and of what it is.
+pub(super) fn corporate_action(activity: &Activity) -> Option<CorporateAction> {
+    let kind = match activity.activity_type {
+        ActivityType::Split => CorporateActionKind::Split,
+        ActivityType::SymbolChange | ActivityType::NameChange => CorporateActionKind::Rename,
+        _ => return None,
+    };
+    if activity.status.as_deref() == Some("canceled") {
+        return None;
+    }
+    let day = activity.date.and_then(|date| date.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
+    let told = activity.description.as_deref().unwrap_or_default();
+    Some(CorporateAction {
+        kind,
+        at: activity.transaction_time.or(day)?,
+        symbol: symbol::from_alpaca(activity.symbol.as_deref()?).ok()?,
+        quantity: activity.qty.map(Amount::quantity),
+        reason: words(&format!("Alpaca: {} {told}", activity.activity_type)).trim_end().to_owned(),
+    })
+}
+
 /// An execution, for the order that is called so.
 pub(super) fn execution(
     activity: &Activity,
@@ -331,6 +355,30 @@ mod tests {
         };
         assert_eq!((fill.execution_id.as_str(), fill.price.to_string()), ("e-1", "10.25".to_owned()));
         assert_eq!(fill.at.to_string(), "2026-03-02T15:00:00.123Z");
+    }
+
+    #[test]
+    fn splits_and_new_names_are_told_apart_from_everything_else() {
+        let told = |members: &str| {
+            let text = format!(r#"{{"id":"20261120000000000::1"{members}}}"#);
+            corporate_action(&serde_json::from_str(&text).unwrap())
+        };
+        let split = told(
+            r#","activity_type":"SPLIT","date":"2026-11-20","symbol":"AAPL","qty":"30","description":"4:1","status":"executed""#,
+        );
+        let split = split.unwrap();
+        assert_eq!((split.kind, split.reason.as_str()), (CorporateActionKind::Split, "Alpaca: SPLIT 4:1"));
+        assert_eq!(split.quantity.map(|quantity| quantity.to_string()).as_deref(), Some("30"));
+        let named = told(r#","activity_type":"SC","date":"2026-11-20","symbol":"FB""#).unwrap();
+        assert_eq!((named.kind, named.reason.as_str()), (CorporateActionKind::Rename, "Alpaca: SC"));
+        for nothing in [
+            r#","activity_type":"DIV","date":"2026-11-20","symbol":"AAPL""#,
+            r#","activity_type":"SPLIT","date":"2026-11-20","symbol":"AAPL","status":"canceled""#,
+            r#","activity_type":"SPLIT","date":"2026-11-20""#,
+            r#","activity_type":"SPLIT","symbol":"AAPL""#,
+        ] {
+            assert_eq!(told(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

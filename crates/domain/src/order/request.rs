@@ -181,6 +181,13 @@ fn simple() -> OrderClass {
     OrderClass::Simple
 }
 
+impl TimeInForce {
+    /// That of a market order which closes a position now. Shares have days; brokers of coins know none.
+    pub fn to_close(symbol: &Symbol) -> Self {
+        if symbol.is_pair() { Self::Gtc } else { Self::Day }
+    }
+}
+
 impl OrderRequest {
     /// A simple order with nothing out of the ordinary.
     pub fn simple(

@@ -8,6 +8,7 @@ use crate::key::ApiKey;
 use crate::user::User;
 
 /// A key with what its secret is compared with, and its owner.
+#[derive(Clone)]
 pub(crate) struct StoredKey {
     pub key: ApiKey,
     pub secret_hash: String,
@@ -65,12 +66,22 @@ pub(crate) async fn find(connection: &mut Connection, id: KeyId) -> Result<Optio
 pub(crate) async fn list_of(
     connection: &mut Connection,
     owner: Option<UserId>,
+    before: Option<(Timestamp, KeyId)>,
+    limit: u32,
 ) -> Result<Vec<ApiKey>, StorageError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM api_keys k WHERE $1 = '' OR k.user_id = $1 ORDER BY k.created_at DESC, k.id LIMIT 1000"
+        "SELECT {COLUMNS} FROM api_keys k WHERE ($1 = '' OR k.user_id = $1) \
+         AND (k.created_at < $2 OR (k.created_at = $2 AND k.id > $3)) ORDER BY k.created_at DESC, k.id LIMIT $4"
     );
     let owner = owner.map(|owner| owner.to_string()).unwrap_or_default();
-    let rows = query(sqlx::AssertSqlSafe(sql)).bind(owner).fetch_all(connection).await?;
+    let (at, id) = before.map_or((i64::MAX, String::new()), |(at, id)| (micros(at), id.to_string()));
+    let rows = query(sqlx::AssertSqlSafe(sql))
+        .bind(owner)
+        .bind(at)
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(read).collect()
 }
 

@@ -69,15 +69,34 @@ async fn read(from: &mut TcpStream, most: usize) -> io::Result<Option<Message>> 
     }
 }
 
-/// Where the body begins and where it ends, once the head is there.
+/// Where the body begins and where it ends, once that is known.
 fn extent(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&bytes[..head]);
-    let length = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
+    let value = |wanted: &str| {
+        let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+    };
+    if value("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        return Some((head, head + chunks(&bytes[head..])?));
+    }
+    let length = value("content-length").and_then(|length| length.parse::<usize>().ok());
     Some((head, head + length.unwrap_or(0)))
+}
+
+/// How long a body in chunks is, once all of it is there (RFC 9112, 7.1; nobody here sends trailers).
+fn chunks(body: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let line = body.get(at..)?.windows(2).position(|window| window == b"\r\n")?;
+        let size = std::str::from_utf8(&body[at..at + line]).ok()?;
+        let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
+        // The line, what it counts, and the end of that.
+        at = at.checked_add(line + 2)?.checked_add(size)?.checked_add(2)?;
+        if size == 0 {
+            return (body.len() >= at).then_some(at);
+        }
+    }
 }
 
 /// The same JSON with `NaN` for every price.
@@ -103,6 +122,15 @@ mod tests {
         let whole = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET";
         assert_eq!(extent(whole), Some((38, 41)));
         assert_eq!(extent(b"HTTP/1.1 204 No Content\r\n\r\n"), Some((27, 27)));
+    }
+
+    #[test]
+    fn a_body_in_chunks_ends_with_the_empty_one() {
+        let whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x\r\n0123456789\r\n0\r\n\r\nHTTP";
+        assert_eq!(extent(whole), Some((47, whole.len() - 4)));
+        for cut in 47..whole.len() - 4 {
+            assert_eq!(extent(&whole[..cut]), None, "{cut}");
+        }
     }
 
     #[test]

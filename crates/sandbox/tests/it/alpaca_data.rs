@@ -15,10 +15,13 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{Json, Response};
 use axum::routing::{any, get};
-use connectors::alpaca::{Credentials, Encoding, FeedSettings, MarketData, Range, start};
-use domain::{Clock as _, Symbol, SystemClock, Timestamp};
-use market::{ConditionTable, FeedState, Market, MarketEvent, Settings};
+use connectors::alpaca::{
+    Class, Credentials, Encoding, FeedSettings, MarketData, PastSettings, Range, could_be, keep_past, start,
+};
+use domain::{Clock as _, Every, Symbol, SystemClock, Timestamp};
+use market::{Chosen, ConditionTable, FeedState, Market, MarketEvent, Settings};
 use secrecy::ExposeSecret as _;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::PATIENCE;
@@ -38,6 +41,8 @@ enum Act {
     Serve,
     /// Serves, and says nothing more, not even that it lives.
     Freeze,
+    /// Serves, and goes on: more can be asked for.
+    Stay,
 }
 
 struct Vendor {
@@ -105,19 +110,33 @@ async fn play(mut client: Played, act: Act) -> Option<()> {
         return client.say(&[DataMessage::Error(DataError::new(DataError::CONNECTION_LIMIT))]).await;
     }
     client.say(&[DataMessage::Success("authenticated".into())]).await?;
-    let DataRequest::Subscribe(to) = client.hear().await? else { return None };
-    assert_eq!(to.trades.as_deref(), Some(&["ZZZ".to_owned(), "BTC/USD".to_owned()][..]));
-    client
-        .say(&[DataMessage::Subscription(Subscriptions { trades: to.trades, ..Subscriptions::default() })])
-        .await?;
-    let at = SystemClock.now();
-    let trade = Trade { at, price: number("10.25"), size: number("100"), id: Some(9), ..Trade::default() };
-    let quote = Quote { at, bid_price: number("10.2"), bid_size: number("1"), ..Quote::default() };
-    client.say(&[DataMessage::Quote("ZZZ".into(), quote), DataMessage::Trade("ZZZ".into(), trade)]).await?;
-    if act == Act::Freeze {
-        std::future::pending::<()>().await;
+    client.serve("ZZZ").await?;
+    match act {
+        Act::Freeze => std::future::pending().await,
+        Act::Stay => {
+            client.serve("YYY").await?;
+            std::future::pending().await
+        }
+        _ => Some(()),
     }
-    Some(())
+}
+
+impl Played {
+    /// Waits until something is subscribed to, which has to be this share and nothing else, and prints it.
+    async fn serve(&mut self, share: &str) -> Option<()> {
+        let DataRequest::Subscribe(to) = self.hear().await? else { return None };
+        assert_eq!(to.trades.as_deref(), Some(&[share.to_owned()][..]), "no coins on the stream of shares");
+        self.say(&[DataMessage::Subscription(Subscriptions {
+            trades: to.trades,
+            ..Subscriptions::default()
+        })])
+        .await?;
+        let at = SystemClock.now();
+        let trade =
+            Trade { at, price: number("10.25"), size: number("100"), id: Some(9), ..Trade::default() };
+        let quote = Quote { at, bid_price: number("10.2"), bid_size: number("1"), ..Quote::default() };
+        self.say(&[DataMessage::Quote(share.into(), quote), DataMessage::Trade(share.into(), trade)]).await
+    }
 }
 
 fn number(text: &str) -> Number {
@@ -165,13 +184,17 @@ fn symbols() -> Vec<Symbol> {
 fn listen(address: SocketAddr, credentials: Credentials, encoding: Encoding) -> (Market, CancellationToken) {
     let market = Market::new(Settings::learning(ConditionTable::default()), Arc::new(SystemClock));
     let settings = FeedSettings {
-        symbols: symbols(),
         encoding,
         ping_every: Duration::from_millis(50),
         first_retry: Duration::from_millis(1),
         longest_retry: Duration::from_millis(10),
         conflict_pause: Duration::from_millis(20),
-        ..FeedSettings::new(format!("ws://{address}/v2/iex"), credentials)
+        ..FeedSettings::new(
+            format!("ws://{address}/v2/iex"),
+            credentials,
+            Class::Shares,
+            watch::channel(symbols()).1,
+        )
     };
     let stop = CancellationToken::new();
     start(settings, market.feed("alpaca"), Arc::new(SystemClock), 1, stop.clone());
@@ -242,4 +265,41 @@ async fn history_is_read_page_by_page_up_to_its_limit() {
     assert_eq!(quotes[&symbols()[0]].bid_price.to_string(), "10.2");
     assert_eq!(data.snapshots(&symbols()[..1]).await.unwrap().len(), 1);
     assert!(data.latest_trades(&symbols()).await.is_err(), "what is not there is no empty answer");
+}
+
+#[tokio::test]
+async fn what_is_followed_later_is_heard_on_the_same_connection_and_has_a_past() {
+    let (address, _) = vendor(&[Act::Stay]).await;
+    let [first, second, third] = ["ZZZ", "YYY", "XXX"].map(|name| name.parse::<Symbol>().unwrap());
+    let chosen = Chosen { symbols: vec![first.clone()], most_more: 1, could_have: could_be };
+    let settings = Settings { chosen: Some(chosen), ..Settings::new(Vec::new()) };
+    let clock = Arc::new(SystemClock);
+    let market = Market::new(settings, clock.clone());
+    let feed =
+        FeedSettings::new(format!("ws://{address}/v2/iex"), credentials(), Class::Shares, market.followed());
+    let past = PastSettings {
+        class: Class::Shares,
+        symbols: market.followed(),
+        confirmed: feed.confirmed.subscribe(),
+        reach: Duration::from_secs(86_400),
+    };
+    let data = MarketData::new(&format!("http://{address}"), credentials(), "iex").unwrap();
+    let stop = CancellationToken::new();
+    keep_past(past, data, market.clone(), clock.clone(), stop.clone());
+    start(feed, market.feed("alpaca"), clock, 1, stop.clone());
+    let has_all = async |symbol: &Symbol| {
+        until(&market, "a quote", |market| market.quote(symbol).is_some()).await;
+        while market.bars(symbol, Every::Minute, None, 10).await.unwrap().len() < 5 {
+            tokio::task::yield_now().await;
+        }
+        let bars = market.bars(symbol, Every::Minute, None, 10).await.unwrap();
+        assert_eq!((bars[0].bar.vwap().to_string(), bars[0].bar.trades), ("10.1".to_owned(), 7));
+    };
+    has_all(&first).await;
+    assert_eq!(market.quote(&second), None);
+    assert!(market.follow(&second) && !market.follow(&third), "there is room for one");
+    assert!(!market.follow(&"MUCH.TOO.LONG".parse().unwrap()));
+    has_all(&second).await;
+    assert_eq!(market.feeds()[0].reconnects, 0);
+    stop.cancel();
 }

@@ -203,6 +203,7 @@ impl Desk {
             market: venue.market.clone(),
             clock: venue.clock.clone(),
             brokers: vec![(account.clone(), broker)],
+            custody: None,
             limits: OrderLimits::default(),
             tick: TICK,
             jitter: seed,

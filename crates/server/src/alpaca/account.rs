@@ -70,7 +70,7 @@ async fn account(State(desk): State<Desk>, bot: Bot) -> Result<Json<Account>, Re
         created_at: opened_at,
         balance_asof: Some(hours::date_of(state.at).yesterday().unwrap_or(hours::date_of(state.at))),
         pattern_day_trader: Some(false),
-        trading_blocked: stopped.by_others || state.blind.is_some(),
+        trading_blocked: stopped.by_others || state.blind.is_some() || state.account.paused_since.is_some(),
         transfers_blocked: true,
         account_blocked: false,
         trade_suspended_by_user: stopped.by_owner,

@@ -36,7 +36,7 @@ async fn one(State(desk): State<Desk>, bot: Bot, Path(symbol): Path<String>) -> 
     bot.ctx.require(Permission::MarketView, Resource::Desk)?;
     let name: String = symbol.chars().take(40).collect();
     let missing = || Refusal::not_found(format!("asset not found for {name}"));
-    let instrument = symbols::find(&desk.market, &symbol).ok_or_else(missing)?;
+    let instrument = symbols::find_or_follow(&desk.market, &symbol).ok_or_else(missing)?;
     Ok(Json(shown(&desk, &bot, &instrument)))
 }
 

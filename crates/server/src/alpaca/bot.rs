@@ -1,5 +1,7 @@
 //! Who asks: a program with a key, on the one account that the key is for.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use domain::{AccountId, Context, UserId};
@@ -8,7 +10,7 @@ use secrecy::SecretString;
 
 use super::Refusal;
 use crate::Desk;
-use crate::credentials::{LetIn, Shown};
+use crate::credentials::{self, LetIn};
 use crate::guard::Arrival;
 use crate::problem::{Code, Problem};
 
@@ -52,9 +54,8 @@ impl FromRequestParts<Desk> for Bot {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Refusal> {
-        let arrival = Arrival::from_request_parts(parts, desk).await?;
-        match Shown::read(&parts.headers)?.let_in(desk, arrival).await? {
-            LetIn::Key(holder) => Ok((*holder).into()),
+        match credentials::who(parts, desk).await? {
+            LetIn::Key(holder) => Ok(Arc::unwrap_or_clone(holder).into()),
             // A session is for no account in particular.
             LetIn::Session(_) => Err(Problem::new(Code::KeyRefused).into()),
         }

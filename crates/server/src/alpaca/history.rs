@@ -1,6 +1,6 @@
 //! What an account was worth, and what happened on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use alpaca::{Activity, ActivityType, FillType, Number, OrderStatus, PortfolioHistory, Uuid};
@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::{Decimal, Money, OrderId, Quantity, Timestamp};
-use trading::portfolio::Every;
+use trading::portfolio::{EquityPoint, Every};
 use trading::{BookedFill, BookingKind, FillFilter, Flow, FlowKind};
 
 use super::bot::Bot;
@@ -57,9 +57,15 @@ async fn portfolio(
         "1D" => (Every::Day, DAY),
         _ => return Err(wrong("timeframe")),
     };
+    // Gains of a day are those since it began, unless they are wanted since the beginning of all.
+    let daily = match query.text("pnl_reset") {
+        None | Some("per_day") => every != Every::Day,
+        Some("no_reset") => false,
+        Some(_) => return Err(wrong("pnl_reset")),
+    };
     let points = desk.gateway.portfolio_history(&bot.ctx, bot.account, None, every, start, end).await?;
     let mut history = PortfolioHistory { timeframe: asked.to_owned(), ..PortfolioHistory::default() };
-    let mut taken: Vec<(i64, &trading::portfolio::EquityPoint)> = Vec::new();
+    let mut taken: Vec<(i64, &EquityPoint)> = Vec::new();
     let step = i64::try_from(step.as_secs()).unwrap_or(i64::MAX);
     for point in &points {
         // The last point of each step stands for it.
@@ -73,18 +79,43 @@ async fn portfolio(
         let state = desk.gateway.account(&bot.ctx, bot.account)?;
         return Ok(Json(PortfolioHistory { base_value: state.deposits.into(), ..history }));
     };
-    let earned = |point: &trading::portfolio::EquityPoint| point.equity - point.flows;
-    let (base, base_earned) = (first.equity, earned(first));
-    history.base_value = base.into();
+    let earned = |point: &EquityPoint| point.equity - point.flows;
+    history.base_value = first.equity.into();
     history.base_value_asof = Some(hours::date_of(first.at));
+    let (mut base, mut base_earned, mut before) = (first.equity, earned(first), *first);
     for (at, point) in &taken {
+        if daily && hours::day_of(point.at) != hours::day_of(before.at) {
+            (base, base_earned) = (before.equity, earned(before));
+        }
+        before = point;
         let gained: Money = earned(point) - base_earned;
         history.timestamp.push(*at);
         history.equity.push(rounded(point.equity.0));
         history.profit_loss.push(rounded(gained.0));
         history.profit_loss_pct.push(Number(gained.0.checked_div(base.0).unwrap_or_default().round_dp(8)));
     }
+    let types = query.list("cashflow_types");
+    if !types.is_empty() && types != ["NONE"] {
+        let flows = desk.gateway.flows(&bot.ctx, bot.account).await?;
+        history.cashflow = Some(cashflow(&flows, &history.timestamp, step, &types));
+    }
     Ok(Json(history))
+}
+
+/// Money that came and went in each step, by the type that it has among the activities.
+fn cashflow(flows: &[Flow], steps: &[i64], length: i64, types: &[&str]) -> BTreeMap<String, Vec<Number>> {
+    let mut by_type: BTreeMap<String, Vec<Number>> = BTreeMap::new();
+    for flow in flows.iter().filter(|flow| flow.kind.is_external()) {
+        let kind = type_of(flow.kind);
+        let at = flow.at.as_second().div_euclid(length) * length;
+        let Ok(nth) = steps.binary_search(&at) else { continue };
+        if types == ["ALL"] || types.contains(&kind.as_str()) {
+            let list =
+                by_type.entry(kind.to_string()).or_insert_with(|| vec![Number::default(); steps.len()]);
+            list[nth] = rounded(list[nth].0 + flow.amount.0);
+        }
+    }
+    by_type
 }
 
 fn rounded(amount: Decimal) -> Number {
@@ -241,12 +272,16 @@ fn of_fill(booked: &BookedFill, order: OrderId, cumulated: Quantity, ordered: Qu
     }
 }
 
-fn of_flow(flow: &Flow, bot: &Bot) -> Activity {
-    let kind = match flow.kind {
+fn type_of(kind: FlowKind) -> ActivityType {
+    match kind {
         FlowKind::Deposit => ActivityType::CashDeposit,
         FlowKind::Withdrawal => ActivityType::CashWithdrawal,
         FlowKind::Adjustment | FlowKind::Securities | FlowKind::Transfer => ActivityType::Journal,
-    };
+    }
+}
+
+fn of_flow(flow: &Flow, bot: &Bot) -> Activity {
+    let kind = type_of(flow.kind);
     let id = Uuid::new_v5(&NAMESPACE, format!("{}/flow/{}", bot.account, flow.seq).as_bytes());
     Activity {
         date: Some(hours::date_of(flow.at)),
@@ -278,5 +313,33 @@ fn empty(id: String, activity_type: ActivityType) -> Activity {
         description: None,
         status: None,
         swap_rate: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cash_flows_stand_in_the_step_in_which_they_happened() {
+        let flow = |second: i64, kind: FlowKind, amount: i64| Flow {
+            seq: 1,
+            at: Timestamp::from_second(second).unwrap(),
+            kind,
+            book: None,
+            amount: Money(amount.into()),
+            detail: String::new(),
+        };
+        let flows = [
+            flow(70, FlowKind::Deposit, 5),
+            flow(119, FlowKind::Deposit, 6),
+            flow(130, FlowKind::Withdrawal, -2),
+            flow(130, FlowKind::Transfer, 9),
+            flow(999, FlowKind::Deposit, 7),
+        ];
+        let of = |types: &[&str]| serde_json::to_string(&cashflow(&flows, &[0, 60, 120], 60, types)).unwrap();
+        assert_eq!(of(&["ALL"]), r#"{"CSD":[0,11,0],"CSW":[0,0,-2]}"#);
+        assert_eq!(of(&["CSW"]), r#"{"CSW":[0,0,-2]}"#);
+        assert_eq!(of(&["DIV"]), "{}");
     }
 }

@@ -14,6 +14,7 @@ use axum::{Json, Router};
 use domain::{Order, OrderId, Quantity, Side, Status, Symbol, Trail};
 use storage::StorageError;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout, timeout_at};
 use trading::{AmendError, Amendment, Gateway, OrderFilter, OrderScope, SubmitError, TradingEvent};
 
 pub(super) use showing::{plain, shown, shown_one};
@@ -21,11 +22,9 @@ pub(super) use showing::{plain, shown, shown_one};
 use super::bot::Bot;
 use super::query::{Body, Query};
 use super::refusal::Holdings;
-use super::{Refusal, symbols};
+use super::{PATIENCE, Refusal, symbols};
 use crate::Desk;
 
-/// The clients wait for ever, and people do not: an answer comes within 5 seconds.
-const PATIENCE: Duration = Duration::from_millis(4_500);
 /// How long a replacement waits for the order to work at the broker. It is asked for right after the order, often.
 const TO_THE_BROKER: Duration = Duration::from_secs(3);
 /// Most orders of a list, and of one question to the database.
@@ -48,7 +47,7 @@ async fn place(
     let request = asking::read(&desk.market, &body)?;
     let name = request.client_order_id.clone();
     let submitting = desk.gateway.submit(&bot.ctx, bot.account, request.clone());
-    let Ok(submitted) = tokio::time::timeout(PATIENCE, submitting).await else {
+    let Ok(submitted) = timeout(PATIENCE, submitting).await else {
         // It may be journaled yet, and then it is sent. What a client repeats by itself is not answered here.
         let words =
             format!("it is not known yet whether the order was taken: look for client_order_id {name}");
@@ -280,21 +279,25 @@ async fn replace(
         trail: body.trail.map(trail).transpose()?,
         time_in_force,
     };
-    let replaced = async {
+    let at_the_broker = Instant::now() + TO_THE_BROKER;
+    let replacing = async {
         let mut changes = desk.gateway.subscribe();
         loop {
             match desk.gateway.amend(&bot.ctx, old.id, &amendment).await {
                 // On its way to the broker: in a moment it works, or has ended.
-                Err(AmendError::NotReplaceable { status: Status::Accepted | Status::Submitting }) => {
-                    until_changed(&mut changes, old.id).await;
+                Err(AmendError::NotReplaceable { status: Status::Accepted | Status::Submitting })
+                    if Instant::now() < at_the_broker =>
+                {
+                    let _ = timeout_at(at_the_broker, until_changed(&mut changes, old.id)).await;
                 }
                 other => return other,
             }
         }
     };
-    let status = Status::Submitting;
-    let replaced = tokio::time::timeout(TO_THE_BROKER, replaced).await;
-    let new = replaced.unwrap_or(Err(AmendError::NotReplaceable { status }));
+    let Ok(new) = timeout(PATIENCE, replacing).await else {
+        let words = "it is not known yet whether the order was replaced: look at it";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words));
+    };
     match new {
         Ok(new) => Ok(Json(shown_one(&desk, &bot, new, false).await?)),
         Err(AmendError::Submit(refused)) => {

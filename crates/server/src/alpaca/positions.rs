@@ -212,9 +212,9 @@ async fn shown(desk: &Desk, holding: &Holding, open: &[Order]) -> Result<Positio
     })
 }
 
-/// The last price of the trading day before; of a market that never closes, of the UTC day before.
+/// The last price of the day before.
 async fn yesterday(desk: &Desk, symbol: &domain::Symbol, now: Timestamp) -> Result<Option<Price>, Refusal> {
-    let midnight = hours::day_of(now);
-    let bars = desk.market.bars(symbol, Every::Minute, Some(midnight), 1).await?;
+    let today = hours::day_at(symbol, now);
+    let bars = desk.market.bars(symbol, Every::Minute, Some(today.start), 1).await?;
     Ok(bars.last().map(|view| view.bar.close))
 }

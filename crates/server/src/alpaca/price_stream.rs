@@ -27,12 +27,18 @@ use crate::stream::connection::Place;
 /// Most bytes of a message of a client, put together from all its frames.
 const LARGEST: usize = 256 << 10;
 
+/// Whatever feed is asked for, it is the desk's.
+const FEEDS: [&str; 7] = ["iex", "sip", "delayed_sip", "otc", "boats", "overnight", "test"];
+
 pub(super) fn routes() -> Router<Desk> {
-    // Whatever feed is asked for, it is the desk's.
-    let feeds = ["iex", "sip", "delayed_sip", "otc", "boats", "overnight", "test"];
     let stocks =
-        feeds.iter().fold(Router::new(), |routes, feed| routes.route(&format!("/v2/{feed}"), get(open)));
+        FEEDS.iter().fold(Router::new(), |routes, feed| routes.route(&format!("/v2/{feed}"), get(open)));
     stocks.route("/v1beta3/crypto/{place}", get(open))
+}
+
+/// Whether a route is one of them.
+pub(super) fn is_feed(route: &str) -> bool {
+    route.strip_prefix("/v2/").is_some_and(|feed| FEEDS.contains(&feed))
 }
 
 async fn open(State(desk): State<Desk>, request: Request) -> Result<Response, Refusal> {
@@ -197,8 +203,8 @@ impl Connection {
                     _ => {}
                 }
                 if self.heard.has(Channel::DailyBars, symbol) {
-                    let midnight = hours::day_of(update.bar.start_at);
-                    if let Ok(Some(day)) = prices::day(&self.desk, symbol, midnight).await {
+                    let day = hours::day_at(symbol, update.bar.start_at);
+                    if let Ok(Some(day)) = prices::day(&self.desk, symbol, &day).await {
                         messages.push(DataMessage::DailyBar(shown, day));
                     }
                 }

@@ -73,7 +73,7 @@ fn one(desk: &Desk, bot: &Bot, name: &str) -> Result<Symbol, Refusal> {
 }
 
 fn named(desk: &Desk, name: &str) -> Result<Symbol, Refusal> {
-    let found = symbols::find(&desk.market, name).map(|found| found.symbol);
+    let found = symbols::find_or_follow(&desk.market, name).map(|found| found.symbol);
     let name: String = name.chars().take(40).collect();
     found.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, format!("invalid symbol: {name}")))
 }
@@ -281,13 +281,14 @@ async fn minute(desk: &Desk, symbol: &Symbol) -> Result<Option<alpaca::Bar>, Ref
 }
 
 async fn snapshot(desk: &Desk, symbol: &Symbol) -> Result<Snapshot, Refusal> {
-    let midnight = hours::day_of(desk.clock.now());
+    let today = hours::day_at(symbol, desk.clock.now());
+    let before = hours::day_before(symbol, &today);
     Ok(Snapshot {
         latest_trade: desk.market.last_trade(symbol).map(|one| trade(&one)),
         latest_quote: desk.market.quote(symbol).as_ref().map(quote),
         minute_bar: minute(desk, symbol).await?,
-        daily_bar: day(desk, symbol, midnight).await?,
-        prev_daily_bar: day(desk, symbol, midnight - std::time::Duration::from_secs(86_400)).await?,
+        daily_bar: day(desk, symbol, &today).await?,
+        prev_daily_bar: day(desk, symbol, &before).await?,
     })
 }
 

@@ -107,6 +107,18 @@ impl Refusal {
                 check.field.unwrap_or("limit_price"),
                 check.value().unwrap_or_default(),
             )),
+            // What there is of a share in steps of one.
+            Rule::Quantity | Rule::QuantityTooSmall if !symbol.is_pair() && is_part(check) => {
+                Self::forbidden(format!("asset \"{symbol}\" is not fractionable"))
+            }
+            Rule::SessionClosed => Self::impossible(format!("market is closed: {}", check.detail())),
+            Rule::SelfCross => Self::forbidden(format!(
+                "potential wash trade detected. use complex orders: {}",
+                check.detail()
+            )),
+            Rule::ShortSelling => {
+                Self::forbidden(format!("account is not allowed to short: {}", check.detail()))
+            }
             // What is wrong with the order itself, whoever places it whenever.
             Rule::ClientOrderId
             | Rule::Strategy
@@ -133,6 +145,13 @@ impl Refusal {
             _ => Self::forbidden(check.detail()),
         }
     }
+}
+
+/// Whether a quantity is refused because it is no whole number.
+fn is_part(check: &Check) -> bool {
+    let number = |text: Option<String>| text.and_then(|text| text.parse::<domain::Decimal>().ok());
+    let is_whole = |number: Option<domain::Decimal>| number.is_some_and(|number| number.fract().is_zero());
+    is_whole(number(check.limit())) && number(check.value()).is_some_and(|value| !value.fract().is_zero())
 }
 
 /// What an account holds of an instrument, for the refusal of a sale.
@@ -210,6 +229,7 @@ impl From<SubmitError> for Refusal {
             SubmitError::Unsupported { .. } => Self::impossible(words),
             SubmitError::Killed(_)
             | SubmitError::Blind(_)
+            | SubmitError::Paused { .. }
             | SubmitError::NotLive
             | SubmitError::AwaitsApproval { .. }
             | SubmitError::NeedsApproval(_)

@@ -50,6 +50,14 @@ pub(super) fn find(market: &Market, text: &str) -> Option<Instrument> {
     market.instrument(&symbol)
 }
 
+/// The same; what the desk does not list is followed from now on, if a feed could have it.
+pub(super) fn find_or_follow(market: &Market, text: &str) -> Option<Instrument> {
+    find(market, text).or_else(|| {
+        let symbol: Symbol = text.to_ascii_uppercase().replace('/', "-").parse().ok()?;
+        market.follow(&symbol).then(|| market.instrument(&symbol))?
+    })
+}
+
 fn is_pair(symbol: &Symbol) -> bool {
     symbol.as_str().contains('-')
 }

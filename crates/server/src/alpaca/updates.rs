@@ -227,7 +227,7 @@ impl Connection {
             let events = self.desk.gateway.subscribe();
             let mut known = Known::default();
             for order in open_orders(&self.desk, bot).await {
-                known.note(order);
+                known.note(order.into());
             }
             self.listening = Some(Listening { events, known });
         }
@@ -239,7 +239,7 @@ impl Connection {
         let (Some((bot, _)), Some(listening)) = (&self.bot, &mut self.listening) else { return Ok(()) };
         let changes = match event {
             Ok(TradingEvent::Order(order)) if order.account == bot.account => {
-                listening.known.changed((*order).clone()).into_iter().collect()
+                listening.known.changed(order).into_iter().collect()
             }
             Ok(TradingEvent::Fill(booked)) if booked.account == bot.account => {
                 listening.known.executed(&booked).into_iter().collect()
@@ -271,7 +271,7 @@ impl Connection {
             }
         }
         now.sort_by_key(|order| order.updated_at);
-        now.into_iter().flat_map(|order| listening.known.compared(order)).collect()
+        now.into_iter().flat_map(|order| listening.known.compared(order.into())).collect()
     }
 
     async fn say(&mut self, what: &TradingMessage) -> Result<(), End> {

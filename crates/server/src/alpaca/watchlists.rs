@@ -186,7 +186,7 @@ fn may(bot: &Bot) -> Result<(), Refusal> {
 
 fn known(desk: &Desk, names: &[String]) -> Result<Vec<Symbol>, Refusal> {
     let find = |name: &String| {
-        let found = symbols::find(&desk.market, name);
+        let found = symbols::find_or_follow(&desk.market, name);
         found
             .map(|found| found.symbol)
             .ok_or_else(|| Refusal::impossible(format!("asset \"{name}\" not found")))

@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::{self, PageQuery};
 use super::words::{self, At, Decimal};
 use crate::Desk;
-use crate::json::Path;
+use crate::json::{Path, Query};
 use crate::problem::{Problem, ProblemBody};
 use crate::session::SignedIn;
 
@@ -91,6 +92,21 @@ pub(crate) struct AccountDetail {
     /// Since when real money may be traded; none on paper, and where it is not switched on.
     #[schema(required)]
     live_since_at: Option<At>,
+    /// Since when it takes no new risk because somebody has paused it.
+    #[schema(required)]
+    paused_since_at: Option<At>,
+    /// Since when the broker's stream is open; none while it is not.
+    #[schema(required)]
+    stream_since_at: Option<At>,
+    /// When the broker last said anything.
+    #[schema(required)]
+    heard_at: Option<At>,
+    /// When what opens it at the broker was last replaced; none where nothing is needed, and where it was kept before this
+    /// was noted.
+    #[schema(required)]
+    credentials_since_at: Option<At>,
+    /// The broker does not accept the account's credentials: they are to be renewed.
+    locked_out: bool,
     /// How the cost of what is sold is reckoned.
     #[schema(value_type = words::CostMethod)]
     cost_method: domain::CostMethod,
@@ -114,6 +130,11 @@ impl AccountDetail {
         let head_room = state.head_room;
         Some(Self {
             live_since_at: state.account.live_since.map(At),
+            paused_since_at: state.account.paused_since.map(At),
+            stream_since_at: state.listening_since.map(At),
+            heard_at: state.heard_at.map(At),
+            credentials_since_at: state.account.credentials_since.map(At),
+            locked_out: state.is_locked_out,
             cost_method: state.account.cost_method,
             account: AccountSummary::new(ctx, state.account)?,
             deposits: state.deposits.into(),
@@ -184,6 +205,8 @@ impl From<Holding> for Position {
 #[derive(Serialize, ToSchema)]
 struct PositionList {
     items: Vec<Position>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// Accounts that may be seen
@@ -213,13 +236,17 @@ async fn account(
 /// What an account holds
 ///
 /// What was closed stays in the list with its realised profit, at quantity 0.
-#[utoipa::path(get, path = "/api/v1/accounts/{id}/positions", tag = "Accounts", params(("id" = String, Path, description = "The account.")),
+#[utoipa::path(get, path = "/api/v1/accounts/{id}/positions", tag = "Accounts", params(("id" = String, Path, description = "The account."), PageQuery),
     responses((status = 200, body = PositionList), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn positions(
     State(desk): State<Desk>,
     who: SignedIn,
     Path(id): Path<AccountId>,
+    Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<PositionList>, Problem> {
     let holdings = desk.gateway.positions(who.context(), id)?;
-    Ok(axum::Json(PositionList { items: holdings.into_iter().map(Position::from).collect() }))
+    let symbol = |holding: &trading::Holding| holding.symbol.to_string();
+    let (holdings, next_cursor) =
+        page::part(holdings, page.limit, page.cursor.as_deref(), "positions", symbol)?;
+    Ok(axum::Json(PositionList { items: holdings.into_iter().map(Position::from).collect(), next_cursor }))
 }

@@ -1,7 +1,7 @@
 //! What one person asks for and another has to agree to.
 
 use axum::extract::State;
-use domain::{OrderClass, OrderKind, Side, Size, TimeInForce};
+use domain::{OrderClass, OrderKind, Side, Size, TimeInForce, Timestamp};
 use serde::{Deserialize, Serialize};
 use trading::{Approval, ApprovalError, ApprovalId, ApprovalStatus, Asked};
 use utoipa::{IntoParams, ToSchema};
@@ -13,6 +13,7 @@ use super::orders::{StopLoss, TakeProfit, trail_of};
 use super::page;
 use super::words::{self, At, Decimal};
 use crate::Desk;
+use crate::idempotency::Key;
 use crate::json::{Json, LARGEST_ORDER, Path, Query};
 use crate::problem::{Code, Problem, ProblemBody, sentence};
 use crate::session::SignedIn;
@@ -186,6 +187,8 @@ impl ApprovalRequest {
 #[derive(Serialize, ToSchema)]
 struct ApprovalList {
     items: Vec<ApprovalRequest>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -196,6 +199,8 @@ struct ApprovalsQuery {
     status: Option<String>,
     /// At most so many, 1 to 1000.
     limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
 /// Approvals
@@ -210,11 +215,14 @@ async fn approvals(
 ) -> Result<axum::Json<ApprovalList>, Problem> {
     let limit = page::limit(query.limit)?;
     let status = super::orders::maybe::<ApprovalStatus>(query.status.as_deref(), "status")?;
-    let mut items = Vec::new();
-    for approval in desk.gateway.approvals(who.context(), status, limit as usize).await? {
+    let before: Option<(Timestamp, ApprovalId)> = page::start("approvals", query.cursor.as_deref())?;
+    let mut found = desk.gateway.approvals(who.context(), status, before, limit as usize + 1).await?;
+    let next_cursor = page::cut(&mut found, limit, "approvals", |one| (one.asked_at, one.id));
+    let mut items = Vec::with_capacity(found.len());
+    for approval in found {
         items.push(ApprovalRequest::new(&desk, approval).await);
     }
-    Ok(axum::Json(ApprovalList { items }))
+    Ok(axum::Json(ApprovalList { items, next_cursor }))
 }
 
 /// An approval
@@ -244,7 +252,7 @@ struct ApprovalNote {
 /// What was asked for is done at once; what came of it is in `result`. An order may be refused after all, because
 /// matters stand otherwise by now. For a limit it needs a second factor of the last 5 minutes.
 #[utoipa::path(post, path = "/api/v1/approvals/{id}/approve", tag = "Risk", request_body = ApprovalNote,
-    params(("id" = String, Path, description = "The approval.")),
+    params(("id" = String, Path, description = "The approval."), Key),
     responses((status = 200, body = ApprovalRequest), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn approve(
     State(desk): State<Desk>,
@@ -258,7 +266,7 @@ async fn approve(
 
 /// Refuse, as a second person
 #[utoipa::path(post, path = "/api/v1/approvals/{id}/refuse", tag = "Risk", request_body = ApprovalNote,
-    params(("id" = String, Path, description = "The approval.")),
+    params(("id" = String, Path, description = "The approval."), Key),
     responses((status = 200, body = ApprovalRequest), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn refuse(
     State(desk): State<Desk>,
@@ -272,7 +280,7 @@ async fn refuse(
 
 /// Withdraw what one asked for
 #[utoipa::path(post, path = "/api/v1/approvals/{id}/withdraw", tag = "Risk",
-    params(("id" = String, Path, description = "The approval.")),
+    params(("id" = String, Path, description = "The approval."), Key),
     responses((status = 200, body = ApprovalRequest), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn withdraw(
     State(desk): State<Desk>,

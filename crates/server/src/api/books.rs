@@ -11,8 +11,10 @@ use utoipa_axum::routes;
 
 use super::names::Who;
 use super::orders::{maybe, number};
+use super::page::{self, PageQuery};
 use super::words::{self, At, Decimal};
 use crate::Desk;
+use crate::idempotency::Key;
 use crate::json::{Json, LARGEST_ORDER, Path, Query};
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::session::SignedIn;
@@ -133,23 +135,29 @@ impl Book {
 #[derive(Serialize, ToSchema)]
 struct BookList {
     items: Vec<Book>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// The books of an account
 ///
 /// The account's own first. Together they are the account: in units and cash exactly, in profit at any price.
-#[utoipa::path(get, path = "/api/v1/accounts/{id}/books", tag = "Books", params(("id" = String, Path, description = "The account.")),
+#[utoipa::path(get, path = "/api/v1/accounts/{id}/books", tag = "Books", params(("id" = String, Path, description = "The account."), PageQuery),
     responses((status = 200, body = BookList), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn books(
     State(desk): State<Desk>,
     who: SignedIn,
     Path(account): Path<AccountId>,
+    Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<BookList>, Problem> {
-    let mut items = Vec::new();
-    for state in desk.gateway.books(who.context(), account)? {
-        items.push(Book::new(&desk, &state).await);
+    let books = desk.gateway.books(who.context(), account)?;
+    let id = |state: &BookState| state.book.as_ref().map(|book| book.id);
+    let (books, next_cursor) = page::part(books, page.limit, page.cursor.as_deref(), "books", id)?;
+    let mut items = Vec::with_capacity(books.len());
+    for state in &books {
+        items.push(Book::new(&desk, state).await);
     }
-    Ok(axum::Json(BookList { items }))
+    Ok(axum::Json(BookList { items, next_cursor }))
 }
 
 /// A book to open.
@@ -173,7 +181,7 @@ struct BookRequest {
 
 /// Open a book
 #[utoipa::path(post, path = "/api/v1/accounts/{id}/books", tag = "Books", request_body = BookRequest,
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 201, body = Book), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn open_book(
     State(desk): State<Desk>,
@@ -202,7 +210,7 @@ async fn open_book(
 /// Once it holds nothing and none of its orders is open. Its cash goes to the account's own book; its profit stays in
 /// the records.
 #[utoipa::path(delete, path = "/api/v1/accounts/{id}/books/{book_id}", tag = "Books",
-    params(("id" = String, Path, description = "The account."), ("book_id" = String, Path, description = "The book.")),
+    params(("id" = String, Path, description = "The account."), ("book_id" = String, Path, description = "The book."), Key),
     responses((status = 204), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn close_book(
     State(desk): State<Desk>,
@@ -256,7 +264,7 @@ struct BookTransferred {
 ///
 /// Nothing goes to the broker: to it the account stays as it is. To the two books units are a sale and a purchase.
 #[utoipa::path(post, path = "/api/v1/accounts/{id}/books/transfers", tag = "Books", request_body = BookTransfer,
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 200, body = BookTransferred), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn transfer(
     State(desk): State<Desk>,
@@ -316,7 +324,7 @@ struct CostMethodRequest {
 /// Everything is reckoned again from the first fill: the profit moves between realised and unrealised, and stays the
 /// same together.
 #[utoipa::path(put, path = "/api/v1/accounts/{id}/cost-method", tag = "Books", request_body = CostMethodRequest,
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 204), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn set_cost_method(
     State(desk): State<Desk>,

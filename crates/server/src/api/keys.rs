@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::names::Who;
+use super::page;
 use super::words::{self, At};
 use crate::Desk;
 use crate::idempotency::{Key as IdempotencyKey, fingerprint};
@@ -84,6 +85,8 @@ impl Key {
 #[derive(Serialize, ToSchema)]
 struct KeyList {
     items: Vec<Key>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -91,6 +94,10 @@ struct KeyList {
 struct KeysQuery {
     /// Of this person, which needs keys.manage; without it one's own. `all`: of everybody.
     owner: Option<String>,
+    /// At most so many, 1 to 1000; 1000 without.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
 /// API keys
@@ -111,11 +118,16 @@ async fn keys(
             Some(id.parse().map_err(invalid)?)
         }
     };
-    let mut items = Vec::new();
-    for key in desk.identity.keys(who.context(), owner).await? {
+    let limit = page::limit_of_all(query.limit)?;
+    let before: Option<(Timestamp, String)> = page::start("keys", query.cursor.as_deref())?;
+    let before = before.map(|(at, id)| Ok::<_, Problem>((at, key_id(&id)?))).transpose()?;
+    let mut found = desk.identity.keys(who.context(), owner, before, limit + 1).await?;
+    let next_cursor = page::cut(&mut found, limit, "keys", |key| (key.created_at, key.id.to_string()));
+    let mut items = Vec::with_capacity(found.len());
+    for key in found {
         items.push(Key::new(&desk, key).await);
     }
-    Ok(axum::Json(KeyList { items }))
+    Ok(axum::Json(KeyList { items, next_cursor }))
 }
 
 /// A key to be made.

@@ -172,7 +172,7 @@ struct ReleaseQuery {
 /// Release a kill switch
 ///
 /// Needs a second factor of the last 5 minutes; a drill is ended by whoever may begin it.
-#[utoipa::path(delete, path = "/api/v1/kill-switches", tag = "Risk", params(ReleaseQuery),
+#[utoipa::path(delete, path = "/api/v1/kill-switches", tag = "Risk", params(ReleaseQuery, Key),
     responses((status = 204), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn release_kill_switch(
     State(desk): State<Desk>,

@@ -11,8 +11,10 @@ use utoipa_axum::routes;
 
 use super::names::{NamedScope, Who, scope};
 use super::orders::number;
+use super::page;
 use super::words::{At, Decimal};
 use crate::Desk;
+use crate::idempotency::Key;
 use crate::json::{Json, LARGEST_ORDER, Query};
 use crate::problem::{Code, Problem, ProblemBody, sentence};
 use crate::session::SignedIn;
@@ -86,6 +88,8 @@ struct RiskLimitKind {
 struct RiskLimitList {
     items: Vec<RiskLimit>,
     kinds: Vec<RiskLimitKind>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -93,6 +97,10 @@ struct RiskLimitList {
 struct LimitsQuery {
     /// Only those set on this: `desk`, `account/ID`, `user/ID`, …
     scope: Option<String>,
+    /// At most so many, 1 to 1000; 1000 without.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
 /// Risk limits
@@ -107,11 +115,15 @@ async fn limits(
     Query(query): Query<LimitsQuery>,
 ) -> Result<axum::Json<RiskLimitList>, Problem> {
     let wanted = query.scope.as_deref().map(scope).transpose()?;
-    let mut items = Vec::new();
-    for one in desk.gateway.limits(who.context()) {
-        if wanted.as_ref().is_none_or(|wanted| *wanted == one.limit.scope) {
-            items.push(RiskLimit::new(&desk, one).await);
-        }
+    let mut limits = desk.gateway.limits(who.context());
+    limits.retain(|one| wanted.as_ref().is_none_or(|wanted| *wanted == one.limit.scope));
+    let place = |one: &LimitInForce| {
+        (one.limit.scope.to_string(), one.limit.kind.as_str().to_owned(), one.limit.value.to_string())
+    };
+    let (limits, next_cursor) = page::part(limits, query.limit, query.cursor.as_deref(), "limits", place)?;
+    let mut items = Vec::with_capacity(limits.len());
+    for one in limits {
+        items.push(RiskLimit::new(&desk, one).await);
     }
     let kind = |kind: &LimitKind| RiskLimitKind {
         kind: kind.as_str(),
@@ -119,7 +131,7 @@ async fn limits(
         explanation: kind.explanation(),
         allowed: kind.allowed(),
     };
-    Ok(axum::Json(RiskLimitList { items, kinds: LimitKind::ALL.iter().map(kind).collect() }))
+    Ok(axum::Json(RiskLimitList { items, kinds: LimitKind::ALL.iter().map(kind).collect(), next_cursor }))
 }
 
 /// What became of a change.
@@ -176,6 +188,7 @@ struct RiskLimitRequest {
 /// One that lets more through than before needs a second factor of the last 5 minutes, and where the desk is so
 /// configured a second person: then the answer is 202.
 #[utoipa::path(put, path = "/api/v1/limits", tag = "Risk", request_body = RiskLimitRequest,
+    params(Key),
     responses((status = 200, body = RiskLimitChange), (status = 202, body = RiskLimitChange, description = "Waits for a second person"),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn set_limit(
@@ -200,7 +213,7 @@ struct RemoveQuery {
 /// Take a risk limit away
 ///
 /// Needs a second factor of the last 5 minutes, and where the desk is so configured a second person.
-#[utoipa::path(delete, path = "/api/v1/limits", tag = "Risk", params(RemoveQuery),
+#[utoipa::path(delete, path = "/api/v1/limits", tag = "Risk", params(RemoveQuery, Key),
     responses((status = 200, body = RiskLimitChange), (status = 202, body = RiskLimitChange, description = "Waits for a second person"),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn remove_limit(
@@ -225,6 +238,7 @@ struct DrawdownReset {
 ///
 /// The drawdown begins again from the profit of now. Needs a second factor of the last 5 minutes.
 #[utoipa::path(post, path = "/api/v1/limits/drawdown-reset", tag = "Risk", request_body = DrawdownReset,
+    params(Key),
     responses((status = 204), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn reset_drawdown(
     State(desk): State<Desk>,

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 
 use super::AccountDetail;
 use crate::Desk;
+use crate::idempotency::Key;
 use crate::json::{Json, LARGEST_ORDER, Path};
 use crate::problem::{Code, Problem, ProblemBody, sentence};
 use crate::session::SignedIn;
@@ -30,7 +31,7 @@ struct LiveSwitch {
 ///
 /// Needs a second factor of the last 5 minutes. Whoever trades then also needs a grant for real money.
 #[utoipa::path(post, path = "/api/v1/accounts/{id}/live", tag = "Accounts", request_body = LiveSwitch,
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 200, body = AccountDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn switch_live_on(
     State(desk): State<Desk>,
@@ -46,7 +47,7 @@ async fn switch_live_on(
 ///
 /// No new orders are accepted from now on. What works at the broker goes on working: the kill switch stops it.
 #[utoipa::path(delete, path = "/api/v1/accounts/{id}/live", tag = "Accounts",
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 200, body = AccountDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn switch_live_off(
     State(desk): State<Desk>,

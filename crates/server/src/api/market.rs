@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::PageQuery;
 use super::words::{self, At, Decimal};
 use super::{millis, page};
 use crate::Desk;
@@ -61,16 +62,24 @@ struct MarketSymbol {
 #[derive(Serialize, ToSchema)]
 struct SymbolList {
     items: Vec<MarketSymbol>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// Instruments and where they stand
-#[utoipa::path(get, path = "/api/v1/market/symbols", tag = "Market",
+#[utoipa::path(get, path = "/api/v1/market/symbols", tag = "Market", params(PageQuery),
     responses((status = 200, body = SymbolList), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
-async fn symbols(State(desk): State<Desk>, who: SignedIn) -> Result<axum::Json<SymbolList>, Problem> {
+async fn symbols(
+    State(desk): State<Desk>,
+    who: SignedIn,
+    Query(page): Query<PageQuery>,
+) -> Result<axum::Json<SymbolList>, Problem> {
     who.context().require(Permission::MarketView, Resource::Desk)?;
     let symbols = desk.market.symbols();
+    let (symbols, next_cursor) =
+        page::part(symbols, page.limit, page.cursor.as_deref(), "symbols", Symbol::to_string)?;
     let items = symbols.iter().filter_map(|symbol| stand(&desk, symbol)).collect();
-    Ok(axum::Json(SymbolList { items }))
+    Ok(axum::Json(SymbolList { items, next_cursor }))
 }
 
 fn stand(desk: &Desk, symbol: &Symbol) -> Option<MarketSymbol> {
@@ -188,9 +197,10 @@ fn known(desk: &Desk, symbol: &str) -> Result<Symbol, Problem> {
     let symbol: Symbol = symbol
         .parse()
         .map_err(|e| Problem::field(Code::SYMBOL_UNKNOWN, "symbol", sentence(&format!("{e}"))))?;
-    match desk.market.instrument(&symbol) {
-        Some(_) => Ok(symbol),
-        None => Err(Problem {
+    // What is looked at is followed from then on, if a feed could have it.
+    match desk.market.follow(&symbol) {
+        true => Ok(symbol),
+        false => Err(Problem {
             field: Some("symbol".into()),
             value: Some(symbol.to_string().into()),
             ..Problem::new(Code::SYMBOL_UNKNOWN)

@@ -23,7 +23,7 @@ use self::preview::OrderPreview;
 use self::request::{OrderRequest, Placement, in_words_of_orders};
 pub(super) use self::request::{maybe, number, symbol};
 pub(crate) use self::unknown::UnknownOrderList;
-use super::page;
+use super::page::{self, PageQuery};
 use super::words::{self, At};
 use crate::Desk;
 use crate::idempotency::Key;
@@ -231,17 +231,20 @@ struct OrderEventEntry {
 #[derive(Serialize, ToSchema)]
 struct OrderEventList {
     items: Vec<OrderEventEntry>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// An order's journal
 ///
 /// Everything that happened to it, oldest first.
-#[utoipa::path(get, path = "/api/v1/orders/{id}/events", tag = "Orders", params(("id" = String, Path, description = "The order.")),
+#[utoipa::path(get, path = "/api/v1/orders/{id}/events", tag = "Orders", params(("id" = String, Path, description = "The order."), PageQuery),
     responses((status = 200, body = OrderEventList), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn order_events(
     State(desk): State<Desk>,
     who: SignedIn,
     Path(id): Path<OrderId>,
+    Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<OrderEventList>, Problem> {
     let rows =
         desk.gateway.order_events(who.context(), id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
@@ -251,7 +254,9 @@ async fn order_events(
         kind: row.event.kind().to_string(),
         detail: detail(row.event),
     };
-    Ok(axum::Json(OrderEventList { items: rows.into_iter().map(entry).collect() }))
+    let (rows, next_cursor) =
+        page::part(rows, page.limit, page.cursor.as_deref(), "order events", |row| row.seq)?;
+    Ok(axum::Json(OrderEventList { items: rows.into_iter().map(entry).collect(), next_cursor }))
 }
 
 /// What an entry says beside its kind, field by field: nothing goes out because it happens to be stored.

@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use crate::problem::{Code, Problem};
 
@@ -20,6 +21,42 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
             ..Problem::field(Code::FieldInvalid, "limit", format!("`limit` is from 1 to {MOST}."))
         }),
     }
+}
+
+/// The same of a list that is mostly asked for as a whole: as many as there may be, where nothing else is asked for.
+pub(crate) fn limit_of_all(asked: Option<u32>) -> Result<u32, Problem> {
+    limit(asked.or(Some(MOST)))
+}
+
+/// Which part of a list that is in memory.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery {
+    /// At most so many, 1 to 1000; 1000 without.
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// A page of a list that is in memory, and where the next one starts.
+///
+/// A page goes on after the last item of the one before; when that has gone since, the cursor leads nowhere.
+pub(crate) fn part<T, K: Serialize + DeserializeOwned + PartialEq>(
+    mut items: Vec<T>,
+    limit: Option<u32>,
+    cursor: Option<&str>,
+    list: &str,
+    key: impl Fn(&T) -> K,
+) -> Result<(Vec<T>, Option<String>), Problem> {
+    let limit = limit_of_all(limit)?;
+    if let Some(after) = start::<K>(list, cursor)? {
+        let at = items.iter().position(|item| key(item) == after);
+        let at =
+            at.ok_or_else(|| Problem { field: Some("cursor".into()), ..Problem::new(Code::CursorInvalid) })?;
+        items.drain(..=at);
+    }
+    let next = cut(&mut items, limit, list, key);
+    Ok((items, next))
 }
 
 /// Where a page starts, from the cursor that the page before gave out.
@@ -63,6 +100,24 @@ mod tests {
             assert_eq!(start::<i32>(list, Some(cursor)).unwrap_err().code, Code::CursorInvalid);
         }
         assert_eq!(cut(&mut items, 2, "orders", |n| *n), None);
+    }
+
+    #[test]
+    fn a_list_in_memory_is_read_in_pages_to_its_end() {
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let (page, next) =
+                part(vec![5, 3, 9, 1, 7], Some(2), cursor.as_deref(), "books", |n| *n).unwrap();
+            seen.extend(page);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, [5, 3, 9, 1, 7]);
+        let (_, next) = part(vec![5, 3], Some(1), None, "books", |n| *n).unwrap();
+        let gone = part(vec![3], Some(1), next.as_deref(), "books", |n| *n).unwrap_err();
+        assert_eq!(gone.code, Code::CursorInvalid);
     }
 
     #[test]

@@ -127,7 +127,7 @@ struct NewUser {
 struct InvitedUser {
     user: User,
     /// Shown this once; works once. `null` when a repeated request finds it taken up.
-    #[schema(required)]
+    #[schema(required, format = Password)]
     invite_url: Option<String>,
     #[schema(required)]
     invite_expires_at: Option<At>,
@@ -136,6 +136,7 @@ struct InvitedUser {
 /// A one-time link.
 #[derive(Serialize, ToSchema)]
 struct Invite {
+    #[schema(format = Password)]
     invite_url: String,
     invite_expires_at: At,
 }

@@ -184,8 +184,18 @@ schemas! {
     Period = all!(trading::portfolio::Period);
     /// Where an approval stands.
     ApprovalStatus = all!(trading::ApprovalStatus);
+    /// What sort of thing a webhook is told.
+    EventKind = all!(trading::outbox::EventKind);
+    /// Whether a webhook is told anything.
+    WebhookState = all!(webhooks::State);
+    /// Where a delivery stands.
+    DeliveryStatus = all!(webhooks::DeliveryStatus);
     /// Which orders are listed.
     OrderScope = ["open", "closed", "all"];
+    /// How far a look at the usage of the API goes back.
+    UsagePeriod = ["hour", "day", "week", "month", "quarter"];
+    /// What a row of usage is of.
+    UsageBy = ["endpoint", "caller"];
     /// What somebody may make of a person's status.
     ChosenStatus = ["active", "disabled"];
     /// Where a feed stands.

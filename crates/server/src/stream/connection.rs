@@ -231,14 +231,18 @@ impl Connection {
         for subscription in &self.subscriptions {
             subscription.channel.leave(&self.wake, now);
         }
-        if end != End::Gone {
-            let _ = self.say(&Say::Closing { code: end.code() }).await;
-            let code = if end == End::ShuttingDown { close_code::AWAY } else { close_code::POLICY };
-            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(end.code()) };
-            let _ = timeout(SEND_PATIENCE, self.socket.send(Message::Close(Some(frame)))).await;
-        }
-        // Also answers the close of a client that said goodbye.
-        let _ = timeout(SEND_PATIENCE, self.socket.close()).await;
+        let goodbye = async {
+            if end != End::Gone {
+                self.socket.send(text(&Say::Closing { code: end.code() })).await?;
+                let code = if end == End::ShuttingDown { close_code::AWAY } else { close_code::POLICY };
+                let frame = CloseFrame { code, reason: Utf8Bytes::from_static(end.code()) };
+                self.socket.send(Message::Close(Some(frame))).await?;
+            }
+            // Also answers the close of a client that said goodbye.
+            self.socket.close().await
+        };
+        // Whoever takes nothing does not take this either.
+        let _ = timeout(SEND_PATIENCE, goodbye).await;
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {

@@ -3,9 +3,14 @@
 //! Each topic has one ring of its latest events, numbered without holes. A connection keeps its place in the ring
 //! and reads on from there when it is woken; nothing is queued per connection, so a slow reader costs no memory:
 //! it loses its place, and is told which numbers it missed.
+//!
+//! Events are kept for ten minutes, so that whoever was cut off misses nothing. Each ring is bounded by count and bytes, and
+//! all of them together by bytes; when a bound is met, the oldest events of the ring that grows go first.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use domain::Timestamp;
@@ -17,6 +22,11 @@ use uuid::Uuid;
 use crate::api::words::At;
 use crate::stream::topic::Topic;
 
+/// Most bytes of all rings together.
+const MOST_BYTES: usize = 256 << 20;
+/// What an event takes beside its text.
+const OVERHEAD: usize = 96;
+
 /// An event as it goes out.
 pub(crate) struct Event {
     pub seq: u64,
@@ -24,11 +34,19 @@ pub(crate) struct Event {
     pub frame: Utf8Bytes,
 }
 
+impl Event {
+    fn bytes(&self) -> usize {
+        self.frame.len() + OVERHEAD
+    }
+}
+
 /// All topics that were ever asked for.
 pub(crate) struct Hub {
     /// Names this run of the desk: numbers of another run mean nothing.
     pub epoch: Uuid,
     channels: Mutex<FxHashMap<Topic, Arc<Channel>>>,
+    /// Bytes of all rings.
+    bytes: Arc<AtomicUsize>,
 }
 
 /// One topic.
@@ -37,9 +55,12 @@ pub(crate) struct Channel {
     ring: Mutex<Ring>,
 }
 
-#[derive(Default)]
 struct Ring {
     events: VecDeque<Arc<Event>>,
+    /// Of its events.
+    bytes: usize,
+    /// Of those of all rings.
+    bytes_of_all: Arc<AtomicUsize>,
     /// Number of the last event; 0 before the first.
     last: u64,
     listeners: Vec<Arc<Notify>>,
@@ -69,7 +90,7 @@ struct Frame<'a, T> {
 impl Hub {
     /// A hub without events.
     pub(crate) fn new() -> Self {
-        Self { epoch: Uuid::new_v4(), channels: Mutex::default() }
+        Self { epoch: Uuid::new_v4(), channels: Mutex::default(), bytes: Arc::default() }
     }
 
     /// The topic's channel, made if nobody asked for it before.
@@ -77,7 +98,7 @@ impl Hub {
         let mut channels = lock(&self.channels);
         let channel = channels
             .entry(topic.clone())
-            .or_insert_with(|| Arc::new(Channel { topic: topic.clone(), ring: Mutex::default() }));
+            .or_insert_with(|| Arc::new(Channel::new(topic.clone(), Arc::clone(&self.bytes))));
         Arc::clone(channel)
     }
 
@@ -90,6 +111,14 @@ impl Hub {
     pub(crate) fn publish(&self, topic: &Topic, at: Timestamp, data: &impl Serialize) {
         if let Some(channel) = self.existing(topic) {
             channel.publish(at, data);
+        }
+    }
+
+    /// Lets go of what is too old, also where nothing happens any more.
+    pub(crate) fn tidy(&self, now: Timestamp) {
+        let channels: Vec<_> = lock(&self.channels).values().cloned().collect();
+        for channel in channels {
+            lock(&channel.ring).drop_old(channel.topic.keep().age, now);
         }
     }
 
@@ -123,6 +152,19 @@ impl Hub {
 }
 
 impl Channel {
+    fn new(topic: Topic, bytes_of_all: Arc<AtomicUsize>) -> Self {
+        let ring = Ring {
+            events: VecDeque::new(),
+            bytes: 0,
+            bytes_of_all,
+            last: 0,
+            listeners: Vec::new(),
+            left_at: None,
+            asleep: false,
+        };
+        Self { topic, ring: Mutex::new(ring) }
+    }
+
     /// Number of the last event.
     pub(crate) fn last(&self) -> u64 {
         lock(&self.ring).last
@@ -164,7 +206,7 @@ impl Channel {
     /// Takes a number for events that nobody will see: every listener is told of the gap.
     fn skip(&self) {
         let mut ring = lock(&self.ring);
-        ring.events.clear();
+        ring.clear();
         ring.last += 1;
         for wake in &ring.listeners {
             wake.notify_one();
@@ -181,7 +223,7 @@ impl Channel {
             if !ring.asleep {
                 // A number of its own for what is left out from here on, so that nobody resumes across it.
                 ring.asleep = true;
-                ring.events.clear();
+                ring.clear();
                 ring.last += 1;
             }
             return;
@@ -193,12 +235,14 @@ impl Channel {
             Err(error) => return tracing::error!(%error, topic, "an event cannot be written"),
         };
         ring.last = seq;
-        ring.events.push_back(Arc::new(Event { seq, at, frame }));
+        ring.push(Event { seq, at, frame });
         let keep = self.topic.keep();
-        let too_old =
-            |event: &Arc<Event>| at.duration_since(event.at).unsigned_abs() > keep.age && event.at < at;
-        while ring.events.len() > keep.events || ring.events.front().is_some_and(too_old) {
-            ring.events.pop_front();
+        ring.drop_old(keep.age, at);
+        while ring.events.len() > keep.events
+            || ring.bytes > keep.bytes
+            || (ring.events.len() > 1 && ring.bytes_of_all.load(Ordering::Relaxed) > MOST_BYTES)
+        {
+            ring.pop();
         }
         for wake in &ring.listeners {
             wake.notify_one();
@@ -207,6 +251,32 @@ impl Channel {
 }
 
 impl Ring {
+    fn push(&mut self, event: Event) {
+        self.bytes += event.bytes();
+        self.bytes_of_all.fetch_add(event.bytes(), Ordering::Relaxed);
+        self.events.push_back(Arc::new(event));
+    }
+
+    fn pop(&mut self) {
+        if let Some(event) = self.events.pop_front() {
+            self.bytes -= event.bytes();
+            self.bytes_of_all.fetch_sub(event.bytes(), Ordering::Relaxed);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.events.clear();
+        self.bytes_of_all.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+    }
+
+    fn drop_old(&mut self, age: Duration, now: Timestamp) {
+        let too_old =
+            |event: &Arc<Event>| event.at < now && now.duration_since(event.at).unsigned_abs() > age;
+        while self.events.front().is_some_and(too_old) {
+            self.pop();
+        }
+    }
+
     /// Number of the oldest event there is; of the next one when there is none.
     fn oldest(&self) -> u64 {
         self.events.front().map_or(self.last + 1, |event| event.seq)
@@ -225,8 +295,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn quotes() -> Topic {
@@ -263,14 +331,62 @@ mod tests {
     #[test]
     fn who_falls_behind_is_told_what_he_missed() {
         let hub = Hub::new();
-        let channel = hub.channel(&quotes());
+        let topic: Topic = "feed".parse().expect("a topic");
+        let channel = hub.channel(&topic);
         channel.join(&Arc::new(Notify::new()));
-        for n in 1..=250 {
-            hub.publish(&quotes(), second(10), &n);
+        for n in 1..=2_050 {
+            hub.publish(&topic, second(10), &n);
         }
         let since = channel.after(7, 2);
         assert_eq!((numbers(&since), since.lost), (vec![51, 52], Some((8, 50))));
-        assert!(channel.can_resume(50) && !channel.can_resume(49) && !channel.can_resume(251));
+        assert!(channel.can_resume(50) && !channel.can_resume(49) && !channel.can_resume(2_051));
+    }
+
+    #[test]
+    fn whoever_was_away_for_nine_minutes_under_load_misses_nothing() {
+        let hub = Hub::new();
+        let topic: Topic = "orders:01938f1e-7a00-7000-8000-000000000001".parse().expect("a topic");
+        let channel = hub.channel(&topic);
+        let wake = Arc::new(Notify::new());
+        channel.join(&wake);
+        let order = "an order with all of its fields ".repeat(16);
+        hub.publish(&topic, second(0), &order);
+        channel.leave(&wake, second(0));
+        for n in 0..540 * 100 {
+            hub.publish(&topic, second(n / 100), &order);
+        }
+        assert!(channel.can_resume(1));
+        channel.join(&wake);
+        let mut seen = 1;
+        loop {
+            let since = channel.after(seen, 64);
+            assert_eq!(since.lost, None);
+            if since.events.is_empty() {
+                break;
+            }
+            for event in &since.events {
+                assert_eq!(event.seq, seen + 1);
+                seen = event.seq;
+            }
+        }
+        assert_eq!(seen, 1 + 540 * 100);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes_and_given_back() {
+        let hub = Hub::new();
+        let channel = hub.channel(&quotes());
+        channel.join(&Arc::new(Notify::new()));
+        let large = "x".repeat(1 << 20);
+        for _ in 0..40 {
+            hub.publish(&quotes(), second(10), &large);
+        }
+        let kept = channel.after(0, 100).events.len();
+        assert_eq!(kept, 31, "32 MiB, each a little more than one");
+        assert_eq!(hub.bytes.load(Ordering::Relaxed), lock(&channel.ring).bytes);
+        hub.tidy(second(10 + 601));
+        assert_eq!(hub.bytes.load(Ordering::Relaxed), 0);
+        assert!(channel.can_resume(40) && !channel.can_resume(39));
     }
 
     #[test]
@@ -279,7 +395,7 @@ mod tests {
         let channel = hub.channel(&quotes());
         channel.join(&Arc::new(Notify::new()));
         hub.publish(&quotes(), second(0), &0);
-        hub.publish(&quotes(), second(61), &1);
+        hub.publish(&quotes(), second(601), &1);
         assert!(!channel.can_resume(0) && channel.can_resume(1));
     }
 
@@ -291,12 +407,12 @@ mod tests {
         channel.join(&wake);
         hub.publish(&quotes(), second(0), &0);
         channel.leave(&wake, second(1));
-        hub.publish(&quotes(), second(50), &1);
+        hub.publish(&quotes(), second(500), &1);
         assert!(channel.can_resume(1), "he came back in time");
-        hub.publish(&quotes(), second(1 + 61), &2);
-        assert!(!hub.is_wanted(&quotes(), second(62)));
+        hub.publish(&quotes(), second(1 + 601), &2);
+        assert!(!hub.is_wanted(&quotes(), second(602)));
         channel.join(&wake);
-        hub.publish(&quotes(), second(100), &3);
+        hub.publish(&quotes(), second(700), &3);
         assert!(!channel.can_resume(2));
         assert_eq!(channel.after(2, 9).lost, Some((3, 3)));
         assert_eq!(hub.channel(&quotes()).after(3, 9).events.len(), 1);
@@ -308,6 +424,6 @@ mod tests {
         hub.publish(&quotes(), second(0), &0);
         assert!(!hub.is_wanted(&quotes(), second(0)));
         assert_eq!(hub.channel(&quotes()).last(), 0);
-        assert_eq!(Duration::from_secs(60), quotes().keep().age);
+        assert_eq!(Duration::from_secs(600), quotes().keep().age);
     }
 }

@@ -35,10 +35,15 @@ pub(crate) enum Topic {
     Quotes(Symbol),
 }
 
+/// For how long somebody who was cut off finds everything that they missed.
+pub(crate) const AWAY: Duration = Duration::from_secs(10 * 60);
+
 /// How long events are kept for those who were cut off.
 pub(crate) struct Keep {
     /// At most so many.
     pub events: usize,
+    /// At most so many bytes of them.
+    pub bytes: usize,
     /// At most so long, also after the last listener left.
     pub age: Duration,
 }
@@ -88,13 +93,16 @@ impl Topic {
     }
 
     pub(crate) fn keep(&self) -> Keep {
-        let (events, seconds) = match self {
-            Self::Orders(_) | Self::Fills(_) | Self::Positions(_) | Self::Account(_) => (10_000, 600),
-            Self::Unknown(_) | Self::Approvals(_) | Self::KillSwitches | Self::Limits => (200, 600),
-            Self::Trades(_) | Self::Bars(..) => (1_000, 60),
-            Self::Quotes(_) | Self::Feed => (200, 60),
+        let (events, mebibytes) = match self {
+            Self::Orders(_) | Self::Fills(_) | Self::Positions(_) | Self::Account(_) => (100_000, 64),
+            Self::Trades(_) | Self::Bars(..) | Self::Quotes(_) => (100_000, 32),
+            // A list of all of them each time.
+            Self::Unknown(_) => (1_000, 16),
+            Self::Feed => (2_000, 4),
+            // Only gaps.
+            Self::Approvals(_) | Self::KillSwitches | Self::Limits => (1, 1),
         };
-        Keep { events, age: Duration::from_secs(seconds) }
+        Keep { events, bytes: mebibytes << 20, age: AWAY }
     }
 }
 

@@ -44,6 +44,8 @@ struct Things {
     approval: String,
     /// A key of each person, by the person's id.
     keys: HashMap<String, String>,
+    /// A webhook of each person, by the person's id.
+    webhooks: HashMap<String, String>,
     /// Account, an order on it, and whether the callers were granted it.
     accounts: [(String, String, bool); 2],
 }
@@ -55,16 +57,20 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else() {
     let granted = (desk.paper.to_string(), desk.resting_order(&owner, desk.paper).await, true);
     let foreign = (desk.other.to_string(), desk.resting_order(&owner, desk.other).await, false);
     let approval = desk.waiting_approval(&owner).await;
-    let mut things = Things { victim, approval, keys: HashMap::new(), accounts: [granted, foreign] };
+    let (keys, webhooks) = (HashMap::new(), HashMap::new());
+    let mut things = Things { victim, approval, keys, webhooks, accounts: [granted, foreign] };
     desk.identity.grant(&operator(), things.victim.parse().unwrap(), desk.paper, Access::View).await.unwrap();
-    let key = desk.key(&desk.sign_in("victim").await, &[Permission::MarketView]).await.id;
+    let cookie = desk.sign_in("victim").await;
+    let key = desk.key(&cookie, &[Permission::MarketView]).await.id;
     things.keys.insert(things.victim.clone(), key);
+    things.webhooks.insert(things.victim.clone(), desk.webhook(&cookie).await);
 
     let mut callers = vec![Caller { name: "anonymous".into(), signed_in: None }];
     for role in Role::ALL {
         let id = desk.person(role.as_str(), *role, Some(Access::Manage)).await.id.to_string();
         let cookie = desk.sign_in(role.as_str()).await;
         things.keys.insert(id.clone(), desk.key(&cookie, &[Permission::MarketView]).await.id);
+        things.webhooks.insert(id.clone(), desk.webhook(&cookie).await);
         callers.push(Caller { name: role.to_string(), signed_in: Some((*role, id, cookie)) });
     }
     let mut wrong = Vec::new();
@@ -93,11 +99,12 @@ async fn check(desk: &Desk, rule: &Rule, caller: &Caller, things: &Things) -> Ve
                 path if path.contains("/orders/{id}") => order,
                 path if path.contains("/users/") => user,
                 path if path.contains("/keys/") => &things.keys[user],
+                path if path.contains("/webhooks/") => &things.webhooks[user],
                 path if path.contains("/approvals/") => &things.approval,
                 _ => account,
             };
-            let oneself =
-                Some(user) == own && ["/users/", "/keys/"].iter().any(|part| rule.path.contains(part));
+            let oneself = Some(user) == own
+                && ["/users/", "/keys/", "/webhooks/"].iter().any(|part| rule.path.contains(part));
             // Whoever changes what they may themselves is another caller from then on.
             let changes_oneself = oneself && rule.path.contains("/users/") && rule.method != "GET";
             if (!about_account && !granted) || changes_oneself {
@@ -105,7 +112,7 @@ async fn check(desk: &Desk, rule: &Rule, caller: &Caller, things: &Things) -> Ve
             }
             let path =
                 rule.path.replace("{id}", id).replace("{account_id}", account).replace("{symbol}", "BTC-USD");
-            let path = path.replace("{book_id}", &things.victim);
+            let path = path.replace("{book_id}", &things.victim).replace("{seq}", "1");
             let cookie = caller.signed_in.as_ref().map(|(_, _, cookie)| cookie.as_str());
             let body = body(rule, own.unwrap_or(user));
             let answer = desk.ask(rule.method, &with_query(rule, &path), cookie, body.as_deref()).await;
@@ -129,7 +136,8 @@ fn expected(needs: Needs, role: Option<Role>, granted: bool, oneself: bool) -> &
         Needs::Nothing | Needs::SignIn => "let in",
         Needs::Permission(permission) if may(permission) => "let in",
         Needs::OrOneself(permission) if may(permission) || oneself => "let in",
-        Needs::Oneself if oneself => "let in",
+        Needs::Oneself | Needs::Own if oneself => "let in",
+        Needs::Own => "not found",
         Needs::Permission(_) | Needs::OrOneself(_) | Needs::Oneself => "forbidden",
         Needs::OnAccount(permission) => {
             let everywhere = may(Permission::AccountsViewAll).then_some(Access::View);
@@ -168,9 +176,14 @@ fn body(rule: &Rule, user: &str) -> Option<String> {
         }
         ("PUT", "/api/v1/limits") => r#"{"scope":"desk","kind":"open_orders","value":"many"}"#,
         ("POST", "/api/v1/limits/drawdown-reset") => r#"{"scope":"desk"}"#,
+        ("POST", "/api/v1/accounts") => r#"{"name":"","broker":"paper","mode":"paper"}"#,
+        ("PATCH", "/api/v1/accounts/{id}") => r#"{"name":""}"#,
+        ("PUT", path) if path.ends_with("/credentials") => r#"{"key_id":"x","secret":"x"}"#,
         ("POST", path) if path.ends_with("/approve") || path.ends_with("/refuse") => "{}",
         ("POST", path) if path.ends_with("/live") => r#"{"name":"x"}"#,
         ("PUT", path) if path.ends_with("/live") => return None,
+        ("POST", "/api/v1/webhooks") => r#"{"name":"x","url":"x"}"#,
+        ("PATCH", "/api/v1/webhooks/{id}") => r#"{"name":"x"}"#,
         ("POST", "/api/v1/keys") => r#"{"name":"x","account_id":"","scopes":[]}"#,
         ("POST", path) if path.ends_with("/rotate") => "{}",
         ("PATCH", "/api/v1/orders/{id}") => r#"{"limit_price":"0"}"#,
@@ -180,6 +193,8 @@ fn body(rule: &Rule, user: &str) -> Option<String> {
         ("PUT", path) if path.ends_with("/cost-method") => r#"{"cost_method":"average"}"#,
         ("POST", path) if path.ends_with("/close") => "{}",
         ("POST", path) if path.ends_with("/cancel-all") => return None,
+        ("PUT", "/api/v1/encryption-keys") => r#"{"jwk":{}}"#,
+        ("PUT", "/api/v1/endpoints") => r#"{"id":"GET /api/v1/fills","on":true,"reason":"x"}"#,
         ("PATCH", _) => r#"{"display_name":"Victim"}"#,
         ("PUT", _) => r#"{"access":"view"}"#,
         ("POST", path) if path.contains("/accounts/") && path.contains("/orders") => {

@@ -1,7 +1,6 @@
 //! The desk in Alpaca's words, where Alpaca's own clients do not look: refusals, other people's things, what waits, and
 //! what ends a stream. What the clients do see is tested with the clients themselves.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -136,6 +135,39 @@ async fn what_is_wrong_with_an_order_is_told_with_alpacas_numbers() {
 }
 
 #[tokio::test]
+async fn a_share_is_followed_once_it_is_asked_for_and_is_priced_in_cents() {
+    let (desk, owner) = Desk::with_owner().await;
+    let key = desk.bots_key(&owner).await;
+    let order = |price: Value| json!({ "symbol": "AAPL", "qty": 1, "side": "buy", "type": "limit", "time_in_force": "day", "limit_price": price });
+    let early = desk.bot(&key, "POST", "/v2/orders", Some(order(json!(290.12)))).await;
+    assert_eq!(refusal(&early), (422, 42_210_000, "asset \"AAPL\" not found"));
+    let share = desk.bot(&key, "GET", "/v2/assets/AAPL", None).await;
+    assert_eq!(
+        (&share.body["class"], &share.body["exchange"], &share.body["fractionable"]),
+        (&json!("us_equity"), &json!(""), &json!(true)),
+        "{}",
+        share.text
+    );
+    let missing = desk.bot(&key, "GET", "/v2/assets/MSFT", None).await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND, "{}", missing.text);
+    for (price, words) in [
+        (
+            json!(290.123),
+            "invalid limit_price 290.123. sub-penny increment does not fulfill minimum pricing criteria",
+        ),
+        (
+            json!("0.12345"),
+            "invalid limit_price 0.12345. sub-penny increment does not fulfill minimum pricing criteria",
+        ),
+    ] {
+        let answer = desk.bot(&key, "POST", "/v2/orders", Some(order(price))).await;
+        assert_eq!(refusal(&answer), (422, 42_210_000, words));
+    }
+    let unpriced = desk.bot(&key, "POST", "/v2/orders", Some(order(json!(0.1234)))).await;
+    assert_eq!(refusal(&unpriced).0, 403, "the price is good, and there is no quote yet: {}", unpriced.text);
+}
+
+#[tokio::test]
 async fn a_kill_switch_refuses_with_its_reason_and_lets_cancels_through() {
     let (desk, owner) = Desk::with_owner().await;
     let key = desk.bots_key(&owner).await;
@@ -195,10 +227,7 @@ struct Listener(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
 impl Listener {
     async fn open(desk: &Desk, path: &str) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
-        let app = desk.app.clone().into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        let at = desk.listen().await;
         Self(connect_async(format!("ws://{at}/alpaca{path}")).await.unwrap().0)
     }
 

@@ -1,6 +1,6 @@
 //! A desk to send requests to, and people on it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use axum::extract::ConnectInfo;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use domain::{
-    Access, AccountId, Clock as _, Context, Instrument, KeyId, Money, Permission, Quote, RequestId, Role,
-    Symbol, SystemClock, Timestamp, UserId,
+    Access, AccountId, Clock, Context, Instrument, KeyId, Money, Permission, Quote, RequestId, Role, Symbol,
+    SystemClock, TakerSide, Timestamp, Trade, UserId,
 };
 use identity::{Hashing, Identity, IssuedKey, NewKey, NewUser, User};
-use market::{Feed, FeedState, Market};
+use market::{Chosen, Feed, FeedState, Market};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use storage::{Database, StorageError};
@@ -26,6 +26,9 @@ use tower::ServiceExt as _;
 use trading::accounts::NewAccount;
 use trading::{FourEyes, Gateway, Mode, OrderLimits, PaperSettings, PaperVenue, People};
 use vault::{MASTER_KEY_FILE, MasterKey, SigningKey, Vault};
+use webhooks::{NewWebhook, Resolve, Rules, Trust, Webhooks};
+
+use crate::accounts::Locked;
 
 pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
 
@@ -33,6 +36,7 @@ pub(crate) const PASSWORD: &str = "violet kettle drums at noon";
 pub(crate) struct Desk {
     pub app: Router,
     pub identity: Identity,
+    pub webhooks: Webhooks,
     /// The accounts `Paper` and `Other`.
     pub paper: AccountId,
     pub other: AccountId,
@@ -75,6 +79,11 @@ impl Answer {
 
 impl Desk {
     pub(crate) async fn new() -> Self {
+        Self::set_up(SetUp::default()).await
+    }
+
+    /// The same, set up as the test says.
+    pub(crate) async fn set_up(SetUp { settings, telling, limits, paper }: SetUp) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let clock = Arc::new(SystemClock);
         let signing = SigningKey::open_or_create(home.path()).expect("a signing key");
@@ -82,13 +91,17 @@ impl Desk {
         let db = Database::open(&url, Some(Arc::new(Chain::new(signing.clone())))).await.expect("a database");
         let master = MasterKey::open_or_create(&home.path().join(MASTER_KEY_FILE)).expect("a master key");
         let vault = Vault::open(db.clone(), master, clock.now()).await.expect("a vault");
-        let identity = Identity::new(db.clone(), vault, clock.clone(), Hashing::weak_for_tests());
+        let identity = Identity::new(db.clone(), vault.clone(), clock.clone(), Hashing::weak_for_tests());
         let stop = CancellationToken::new();
-        let market = Market::new(market::Settings::new(vec![instrument()]), clock.clone());
+        // One share is followed as soon as somebody asks for it.
+        let chosen =
+            Chosen { symbols: Vec::new(), most_more: 1, could_have: |symbol| symbol.as_str() == "AAPL" };
+        let listed = market::Settings { chosen: Some(chosen), ..market::Settings::new(vec![instrument()]) };
+        let market = Market::new(listed, clock.clone());
         let mut feed = market.feed("test");
         feed.state(FeedState::Live, None);
         let book = home.path().join("paper.db");
-        let paper = PaperSettings { answer_within: Duration::from_millis(200), ..PaperSettings::default() };
+        let paper = PaperSettings { answer_within: Duration::from_millis(200), ..paper };
         let venue = PaperVenue::open(&book, &market, clock.clone(), paper, &stop);
         let venue = venue.await.expect("a paper venue");
         let mut brokers = Vec::new();
@@ -109,7 +122,8 @@ impl Desk {
             market: market.clone(),
             clock: clock.clone(),
             brokers,
-            limits: OrderLimits::default(),
+            custody: Some(Arc::new(Locked { venue: venue.clone(), vault: vault.clone() })),
+            limits,
             tick: Duration::from_millis(50),
             jitter: 1,
             kill_file: None,
@@ -119,18 +133,30 @@ impl Desk {
             },
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
+        let webhooks = Webhooks::new(webhooks::Parts {
+            db: db.clone(),
+            vault,
+            identity: identity.clone(),
+            gateway: gateway.clone(),
+            clock: telling.clock,
+            rules: telling.rules,
+            resolver: telling.resolver,
+            trust: telling.trust,
+        });
         let app = server::app(server::Parts {
             gateway,
             market,
             identity: identity.clone(),
+            webhooks: webhooks.clone(),
             db: db.clone(),
             audit_key: signing.public_key(),
             anchors: Anchors::new(home.path().join(ANCHORS_FILE)),
             clock,
             public_url: "https://desk.test".to_owned(),
+            settings,
             stop: stop.clone(),
         });
-        let mut desk = Self { app, identity, paper, other, stop, db, venue, feed, _home: home };
+        let mut desk = Self { app, identity, webhooks, paper, other, stop, db, venue, feed, _home: home };
         desk.quote("100", "101");
         desk
     }
@@ -138,7 +164,11 @@ impl Desk {
     /// The same with an owner, `olga`, who was granted all accounts, once the accounts were compared with the venue and
     /// take orders.
     pub(crate) async fn with_owner() -> (Self, String) {
-        let desk = Self::new().await;
+        Self::with_owner_and(SetUp::default()).await
+    }
+
+    pub(crate) async fn with_owner_and(set_up: impl Into<SetUp>) -> (Self, String) {
+        let desk = Self::set_up(set_up.into()).await;
         let code = desk.identity.issue_setup_code().await.expect("a code").expect("no owner yet").code;
         let password = SecretString::from(PASSWORD);
         let claimed =
@@ -152,6 +182,23 @@ impl Desk {
         (desk, session)
     }
 
+    /// Whether these bytes stand in a file of the database.
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        ["stockade.db", "stockade.db-wal"].iter().any(|name| {
+            let file = std::fs::read(self._home.path().join(name)).unwrap_or_default();
+            file.windows(bytes.len()).any(|window| window == bytes)
+        })
+    }
+
+    /// Serves it on a port of this machine.
+    pub(crate) async fn listen(&self) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        let app = self.app.clone().into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        at
+    }
+
     /// Quotes BTC-USD, now.
     pub(crate) fn quote(&mut self, bid: &str, ask: &str) {
         let side = |price: &str| Some((price.parse().expect("a price"), "5".parse().expect("a size")));
@@ -159,6 +206,21 @@ impl Desk {
         let quote =
             Quote { symbol: btc(), bid: side(bid), ask: side(ask), exchange: 1, at, received_at: None };
         self.feed.put_quote(quote).expect("the quote is taken");
+    }
+
+    /// Prints a trade of BTC-USD on the tape, now, under an id of its own.
+    pub(crate) fn print(&mut self, id: String) {
+        let trade = Trade {
+            symbol: btc(),
+            price: "100".parse().expect("a price"),
+            quantity: "1".parse().expect("a size"),
+            side: TakerSide::Buy,
+            exchange: 1,
+            id: Some(id.into()),
+            at: SystemClock.now(),
+            received_at: None,
+        };
+        self.feed.put_trade(trade).expect("the trade is taken");
     }
 
     /// A person who chose a password, with access to the account `Paper`.
@@ -198,6 +260,21 @@ impl Desk {
         };
         let IssuedKey { key, secret } = self.identity.create_key(&ctx, new, None).await.expect("a key");
         Key { id: key.id.to_string(), secret: secret.expose_secret().to_owned() }
+    }
+
+    /// A webhook of whoever holds the cookie, to a name that leads nowhere: as after a second factor.
+    pub(crate) async fn webhook(&self, cookie: &str) -> String {
+        let token = cookie.split_once('=').expect("a cookie").1;
+        let now = SystemClock.now();
+        let who = self.identity.authenticate(token, None, RequestId::new(now)).await.expect("a database");
+        let ctx = who.expect("a session").ctx.with_factor(Some(now));
+        let new = NewWebhook {
+            name: "Hook".into(),
+            url: "https://hooks.example/".into(),
+            account: None,
+            kinds: Vec::new(),
+        };
+        self.webhooks.create(&ctx, new, None).await.expect("a webhook").webhook.id.to_string()
     }
 
     pub(crate) async fn ask(
@@ -251,6 +328,60 @@ impl Desk {
         let placed = self.ask("POST", &path, Some(cookie), Some(body)).await;
         assert_eq!(placed.status, StatusCode::CREATED, "{}", placed.text);
         placed.body["id"].as_str().expect("an id").to_owned()
+    }
+}
+
+/// What differs between the desks of tests.
+#[derive(Default)]
+pub(crate) struct SetUp {
+    /// Of the API.
+    pub settings: server::Settings,
+    /// Of webhooks.
+    pub telling: Telling,
+    /// The desk's own terms for orders.
+    pub limits: OrderLimits,
+    /// Of the paper venue.
+    pub paper: PaperSettings,
+}
+
+impl From<server::Settings> for SetUp {
+    fn from(settings: server::Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+}
+
+impl From<Telling> for SetUp {
+    fn from(telling: Telling) -> Self {
+        Self { telling, ..Self::default() }
+    }
+}
+
+/// How the desk's webhooks tell: by default to no name at all.
+pub(crate) struct Telling {
+    pub clock: Arc<dyn Clock>,
+    pub rules: Rules,
+    pub resolver: Arc<dyn Resolve>,
+    pub trust: Trust,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            rules: Rules::default(),
+            resolver: Arc::new(NoNames),
+            trust: Trust::of_system(),
+        }
+    }
+}
+
+/// Knows no name.
+struct NoNames;
+
+#[async_trait]
+impl Resolve for NoNames {
+    async fn addresses(&self, _: &str, _: u16) -> std::io::Result<Vec<IpAddr>> {
+        Ok(Vec::new())
     }
 }
 

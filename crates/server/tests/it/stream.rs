@@ -99,6 +99,56 @@ async fn orders_come_live_in_order_and_are_resumed_after_a_break() {
 }
 
 #[tokio::test]
+async fn a_reader_that_takes_nothing_is_cut_and_another_connection_misses_nothing() {
+    const PRINTS: u64 = 400;
+    let without = server::Budgets { reads: 0, orders: 0, writes: 0 };
+    let per_minute = server::PerMinute { address: 0, user: without, key: without };
+    let settings = server::Settings { per_minute, ..server::Settings::default() };
+    let (mut desk, owner) = Desk::with_owner_and(settings).await;
+    let at = serve(&desk).await;
+    let mut slow = Client::open(at, &owner, ORIGIN).await.unwrap();
+    let epoch = slow.next("hello").await["epoch"].clone();
+    slow.subscribe("trades:BTC-USD").await;
+    let mut others = Vec::new();
+    while let Ok(another) = Client::open(at, &owner, ORIGIN).await {
+        others.push(another);
+    }
+    assert_eq!(others.len(), 19, "one session has so many connections and no more");
+    // More than the buffers between the two ends hold.
+    let large = "x".repeat(60_000);
+    for n in 0..PRINTS {
+        desk.print(format!("{large}{n}"));
+        tokio::task::yield_now().await;
+    }
+    let place = async {
+        loop {
+            if let Ok(another) = Client::open(at, &owner, ORIGIN).await {
+                return another;
+            }
+        }
+    };
+    let mut another = tokio::time::timeout(PATIENCE, place).await.expect("whoever takes nothing is cut");
+    let mut seen = 0;
+    while let Some(Ok(Message::Text(text))) = slow.0.next().await {
+        let message: Value = serde_json::from_str(&text).expect("JSON");
+        if message["type"] == "event" {
+            seen += 1;
+            assert_eq!(message["seq"], seen);
+        }
+    }
+    assert!(0 < seen && seen < PRINTS, "{seen}");
+    let resume = json!({ "epoch": epoch, "after": { "trades:BTC-USD": seen } });
+    another.say(&json!({ "action": "subscribe", "topics": ["trades:BTC-USD"], "resume": resume })).await;
+    assert_eq!(another.next("subscribed").await["resumed"], true);
+    for seq in seen + 1..=PRINTS {
+        assert_eq!(another.next("event").await["seq"], seq);
+    }
+    let stale = json!({ "epoch": uuid::Uuid::nil(), "after": { "feed": 0 } });
+    another.say(&json!({ "action": "subscribe", "topics": ["feed"], "resume": stale })).await;
+    assert_eq!(another.next("subscribed").await["resumed"], false, "a restarted desk has another epoch");
+}
+
+#[tokio::test]
 async fn fills_and_lost_orders_come_live_and_a_kill_switch_asks_for_a_snapshot() {
     let (desk, owner) = Desk::with_owner().await;
     let at = serve(&desk).await;

@@ -1,5 +1,6 @@
 //! An account at Alpaca, as the operator adds it; Alpaca is another desk, which speaks the same.
 
+use std::fs::File;
 use std::process::Stdio;
 
 use reqwest::{Method, StatusCode};
@@ -8,16 +9,20 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::running::{Home, PATIENCE, Running};
 use crate::sdk::Desk;
+use crate::secret::Forms;
 
 /// A desk that trusts another one's certificate.
-struct Trusting<'a> {
-    home: Home,
-    other: &'a Desk,
+pub(crate) struct Trusting<'a> {
+    pub(crate) home: Home,
+    pub(crate) other: &'a Desk,
 }
+
+/// Where its log goes, in its home.
+const LOG: &str = "desk.log";
 
 impl Trusting<'_> {
     /// Runs a command that reads a secret from standard input.
-    async fn tell(&self, arguments: &[&str], secret: &str) -> (bool, String) {
+    pub(crate) async fn tell(&self, arguments: &[&str], secret: &str) -> (bool, String) {
         let mut command = self.home.command(arguments);
         command.env("SSL_CERT_FILE", self.other.home.file("certificate.pem"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -28,18 +33,43 @@ impl Trusting<'_> {
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
-    async fn start(&self) -> Running {
+    pub(crate) async fn start(&self) -> Running {
         let mut command = self.home.command(&["run"]);
         command.env("SSL_CERT_FILE", self.other.home.file("certificate.pem"));
+        command.env("STOCKADE_LOG", "debug").stderr(File::create(self.home.file(LOG)).unwrap());
         Running::spawn(command).await
     }
+
+    fn address(&self) -> String {
+        self.other.running.url.replace("127.0.0.1", "localhost") + "/alpaca"
+    }
+}
+
+/// A desk that has an account at another one, as if that were Alpaca, with a key for it. Its log is in its home.
+pub(crate) async fn desk_through(other: &Desk) -> Desk {
+    let desk = Trusting { home: Home::new(), other };
+    let running = desk.start().await;
+    let session = running.set_up().await;
+    assert!(running.stop().await);
+    let url = desk.address();
+    let add = ["account", "add", "alpaca", "--name", "Elsewhere", "--key-id", &other.key, "--url", &url];
+    let (added, said) = desk.tell(&add, &other.secret).await;
+    assert!(added, "{said}");
+    let (granted, said) = desk.home.run(&["user", "grant", "owner", "Elsewhere", "trade"]).await;
+    assert!(granted, "{said}");
+    let running = desk.start().await;
+    let session = session.at(&running);
+    let accounts = session.all("/accounts").await;
+    let account = accounts.iter().find(|account| account["name"] == "Elsewhere").unwrap();
+    let account = account["id"].as_str().unwrap().to_owned();
+    Desk::with_key(desk.home, running, session, account).await
 }
 
 #[tokio::test]
 async fn an_account_is_added_with_credentials_that_work_and_trades_through_another_desk() {
     let other = Desk::start().await;
-    let url = other.running.url.replace("127.0.0.1", "localhost") + "/alpaca";
     let desk = Trusting { home: Home::new(), other: &other };
+    let url = desk.address();
     let running = desk.start().await;
     let session = running.set_up().await;
     assert!(running.stop().await);
@@ -93,11 +123,7 @@ async fn an_account_is_added_with_credentials_that_work_and_trades_through_anoth
     assert!(acts.contains(&"account.opened") && acts.contains(&"account.credentials_replaced"), "{acts:?}");
 
     assert!(running.stop().await);
-    for file in std::fs::read_dir(desk.home.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap_or_default();
-        let found = bytes.windows(other.secret.len()).any(|window| window == other.secret.as_bytes());
-        assert!(!found, "the broker's secret is on the disk");
-    }
+    assert_eq!(Forms::of(&other.secret).in_folder(desk.home.path()), None);
     let (good, report) = desk.home.run(&["audit", "verify"]).await;
     assert!(good, "{report}");
     assert!(other.running.stop().await);

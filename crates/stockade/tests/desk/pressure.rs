@@ -1,11 +1,15 @@
 //! A machine that gives a desk too little: of time, of processors, of open files; and clients that take without reading.
 
+use std::fs::OpenOptions;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use reqwest::Method;
+use rustix::fs::{CWD, Mode, mkfifoat};
+use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::process::{Child, Command};
@@ -22,6 +26,8 @@ const BUSY: usize = 8;
 /// Open files that a desk may have, and clients that want one each.
 const FILES: usize = 192;
 const CLIENTS: usize = 300;
+/// Bytes that a pipe holds.
+const PIPE: u64 = 64 << 10;
 /// What a client that does not read may cost a desk at most.
 const MEMORY_KIB: u64 = 128 << 10;
 
@@ -92,6 +98,52 @@ async fn clients_cannot_take_the_open_files_that_an_order_needs() {
     };
     tokio::time::timeout(PATIENCE, comes_in).await.expect("there is room again");
     assert!(desk.stop().await, "SIGTERM is a good end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_stops_neither_orders_nor_cancels_nor_the_kill_switch() {
+    let home = Home::new();
+    let pipe = home.file("log");
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    // Opened to be read, and never is.
+    let log = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let shell = ["sh", "-c", "exec \"$@\" 2>\"$STOCKADE_HOME/log\"", "sh"];
+    let mut command = home.wrapped(&shell, &["run"]);
+    command.env("STOCKADE_LOG", "trace");
+    let desk = Running::spawn(command).await;
+    let trader = Trader::new(desk.set_up().await).await;
+    let full = async {
+        let mut held = 0;
+        loop {
+            let holds = ioctl_fionread(&log).unwrap();
+            // A line that does not fit into what is left waits for more room.
+            if holds > 0 && holds == held {
+                return holds;
+            }
+            held = holds;
+            trader.session.get("/accounts").await;
+        }
+    };
+    let held = tokio::time::timeout(PATIENCE, full).await.expect("the pipe fills up");
+    assert!(held > PIPE / 2, "{held} bytes are in the pipe");
+
+    for nth in 0..10 {
+        let order = trader.place(&format!("unread-{nth}")).await;
+        trader.until(&order, "working").await;
+        trader.cancel(&order).await;
+    }
+    let works = trader.place("works").await;
+    trader.until(&works, "working").await;
+    let kill = json!({ "scope": "desk", "reason": "the log is full" });
+    let (status, engaged) = trader.session.call(Method::POST, "/kill-switches", Some(kill)).await.unwrap();
+    assert!(status.is_success(), "{status} {engaged}");
+    trader.until(&works, "canceled").await;
+    let (_, refused) = trader.try_place(trader.wish("after")).await;
+    assert_eq!(refused["code"], "kill_switch", "{refused}");
+    assert!(desk.stop().await, "SIGTERM is a good end");
+    assert_eq!(ioctl_fionread(&log).unwrap(), held, "nothing was read, so nothing more was written");
+    let (good, report) = home.run(&["audit", "verify"]).await;
+    assert!(good, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
@@ -35,6 +35,23 @@ pub(crate) async fn secure(url: &str, from: IpAddr) -> std::io::Result<TlsStream
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, plain(url, from).await?).await
+}
+
+/// An address where the desk is found without TLS, for somebody on the line who has to read along. Ends with the test.
+pub(crate) async fn without_tls(url: &str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, url) = (listener.local_addr().unwrap(), url.to_owned());
+    tokio::spawn(async move {
+        while let Ok((mut client, from)) = listener.accept().await {
+            let url = url.clone();
+            tokio::spawn(async move {
+                // A connection that breaks is what this is for.
+                let Ok(mut desk) = secure(&url, from.ip()).await else { return };
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut desk).await;
+            });
+        }
+    });
+    address
 }
 
 /// The desk's stream, for the owner of a cookie.

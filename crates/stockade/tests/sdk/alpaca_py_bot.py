@@ -1,6 +1,6 @@
 """Alpaca's own client, unchanged, against a desk: only address and key are the desk's.
 
-Environment: DESK (https://localhost:8443), KEY_ID, KEY_SECRET, REQUESTS_CA_BUNDLE and SSL_CERT_FILE (the desk's certificate).
+Environment: DESK (https://localhost:8443), APCA_API_KEY_ID, APCA_API_SECRET_KEY, REQUESTS_CA_BUNDLE and SSL_CERT_FILE (the desk's certificate).
 Ends with a line "all is well", or with the first thing that is not.
 """
 
@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from alpaca.common.exceptions import APIError
 from alpaca.data.historical import CryptoHistoricalDataClient
@@ -58,7 +58,7 @@ from alpaca.trading.stream import TradingStream
 # The client has no time-out of its own.
 faulthandler.dump_traceback_later(180, exit=True)
 
-DESK, KEY_ID, SECRET = os.environ["DESK"], os.environ["KEY_ID"], os.environ["KEY_SECRET"]
+DESK, KEY_ID, SECRET = (os.environ[name] for name in ("DESK", "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"))
 REST, STREAM = f"{DESK}/alpaca", f"{DESK.replace('http', 'ws', 1)}/alpaca"
 PAIR = "BTC/USD"
 
@@ -141,10 +141,11 @@ def the_account() -> None:
     configured.fractional_trading = False
     refused(403, 40310000, lambda: trading.set_account_configurations(configured))
     clock = trading.get_clock()
-    assert clock.is_open and clock.next_close > clock.timestamp
-    today = datetime.now(timezone.utc).date()
-    days = trading.get_calendar(GetCalendarRequest(start=today, end=today + timedelta(days=2)))
-    assert [day.date for day in days] == [today + timedelta(days=n) for n in range(3)]
+    assert clock.next_open > clock.timestamp and clock.next_close > clock.timestamp
+    assert clock.is_open == (clock.next_close < clock.next_open)
+    # Thanksgiving, and half a day after it.
+    days = trading.get_calendar(GetCalendarRequest(start=date(2026, 11, 25), end=date(2026, 11, 28)))
+    assert [(day.date.day, day.close.hour) for day in days] == [(25, 16), (27, 13)]
 
 
 def the_assets() -> None:
@@ -254,6 +255,17 @@ def refusals() -> None:
     refused(404, 40410000, lambda: trading.get("/options/contracts"))
 
 
+def one_word_is_both_halves_of_a_key() -> None:
+    bearer = TradingClient(oauth_token=f"{KEY_ID}.{SECRET}", url_override=REST)
+    assert bearer.get_account().id == trading.get_account().id
+    order = bearer.submit_order(far_limit())
+    bearer.cancel_order_by_id(order.id)
+    assert stands(order, OrderStatus.CANCELED).id == order.id
+    for wrong in [f"{KEY_ID}.stk_wrong", f"{KEY_ID}.{SECRET}x", KEY_ID, SECRET]:
+        stranger = TradingClient(oauth_token=wrong, url_override=REST)
+        refused(401, 40110000, stranger.get_account)
+
+
 def positions_and_history() -> None:
     position = trading.get_open_position(PAIR)
     assert position.symbol == "BTCUSD" and float(position.qty) > 0.01 and float(position.market_value) > 0
@@ -327,7 +339,7 @@ def the_market_live() -> None:
 BEGAN = time.monotonic()
 STEPS = [
     the_account, the_assets, listen, an_order_lives_and_ends, every_type_is_taken, groups_of_orders, refusals,
-    positions_and_history, the_watchlists, the_market, the_market_live,
+    one_word_is_both_halves_of_a_key, positions_and_history, the_watchlists, the_market, the_market_live,
 ]
 if __name__ == "__main__":
     asyncio.set_event_loop(asyncio.new_event_loop())

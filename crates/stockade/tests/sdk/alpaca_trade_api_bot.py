@@ -66,7 +66,7 @@ def listen() -> None:
 
 account = api.get_account()
 assert account.status == "ACTIVE" and float(account.buying_power) > 0
-assert api.get_clock().is_open and api.get_calendar()
+assert api.get_clock().next_open and api.get_calendar()
 assert any(asset.symbol == PAIR for asset in api.list_assets(asset_class="crypto"))
 listen()
 

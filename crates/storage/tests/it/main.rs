@@ -218,3 +218,37 @@ async fn a_new_database_can_be_opened_by_several_at_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_moment_is_another_one_after_each_commit_whoever_made_it() {
+    for database in databases().await {
+        let chain = Arc::new(Counting::default());
+        let db = database.open(Some(chain.clone())).await;
+        let Some(first) = db.moment().await.unwrap() else {
+            assert_eq!(db.engine(), storage::Engine::Postgres, "a file tells");
+            continue;
+        };
+        assert_eq!(db.moment().await.unwrap(), Some(first), "nothing was committed");
+        accounts(&db).await;
+        assert_eq!(db.moment().await.unwrap(), Some(first), "who reads commits nothing");
+        insert(&db, "ours").await.unwrap();
+        let second = db.moment().await.unwrap().unwrap();
+        assert_ne!(second, first);
+        let other = database.open(Some(chain)).await;
+        insert(&other, "another's").await.unwrap();
+        let third = db.moment().await.unwrap().unwrap();
+        assert_ne!(third, second);
+        // However many ask, each is told of what was there before it asked.
+        for nth in 0..50 {
+            let id: &'static str = format!("account {nth}").leak();
+            let before = db.moment().await.unwrap();
+            let asked = tokio::join!(db.moment(), db.moment(), insert(&other, id), db.moment());
+            asked.2.unwrap();
+            let after = tokio::join!(db.moment(), db.moment());
+            assert_ne!(after.0.unwrap(), before);
+            assert_ne!(after.1.unwrap(), before);
+        }
+        other.close().await;
+        db.close().await;
+    }
+}

@@ -90,6 +90,7 @@ impl Desk {
             market,
             clock,
             brokers: vec![(account.clone(), if kept.slow { Arc::new(Slow(broker)) } else { broker })],
+            custody: None,
             // The quote above is the only one there will be, and the slow broker gets far behind.
             limits: OrderLimits { max_quote_age: DAY, max_unsent_age: DAY, ..OrderLimits::default() },
             tick: Duration::from_millis(250),
@@ -98,6 +99,7 @@ impl Desk {
             four_eyes: trading::FourEyes::default(),
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
+        gateway.outbox().want(false);
         let ctx = person(Role::Trader, &account);
         Self { gateway, ctx, account, db, venue, slow: kept.slow, stop }
     }

@@ -115,17 +115,22 @@ pub(super) async fn load(
     row.as_ref().map(read).transpose()
 }
 
-/// The newest, newest first; all of one status where it is given.
+/// The newest before one of them, newest first; all of one status where it is given.
 pub(super) async fn list(
     connection: &mut Connection,
     status: Option<ApprovalStatus>,
+    before: Option<(Timestamp, ApprovalId)>,
     limit: usize,
 ) -> Result<Vec<Approval>, StorageError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM approvals WHERE ($1 = '' OR status = $1) ORDER BY asked_at DESC, id DESC LIMIT $2"
+        "SELECT {COLUMNS} FROM approvals WHERE ($1 = '' OR status = $1) \
+         AND (asked_at < $2 OR (asked_at = $2 AND id < $3)) ORDER BY asked_at DESC, id DESC LIMIT $4"
     );
+    let (at, id) = before.map_or((i64::MAX, String::new()), |(at, id)| (micros(at), id.to_string()));
     let rows = query(sqlx::AssertSqlSafe(sql))
         .bind(status.map_or("", ApprovalStatus::as_str))
+        .bind(at)
+        .bind(id)
         .bind(limit.cast_signed() as i64)
         .fetch_all(connection)
         .await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{
     AuditEntry, BookId, Context, Denied, Instrument, KeyId, Leg, Money, Order, OrderClass, OrderId,
     OrderKind, OrderRequest, Price, Provenance, Quantity, Quote, Side, Size, Status, Symbol, TimeInForce,
-    Trail, UserId,
+    Timestamp, Trail, UserId,
 };
 use serde_json::{Value, json};
 
@@ -43,6 +43,8 @@ pub(crate) enum Refused {
     Killed(Kill),
     /// The account takes no new risk.
     Blind(Blind),
+    /// Somebody has paused the account.
+    Paused { since: Timestamp },
     /// Real money is not switched on.
     NotLive,
     /// It is switched on, and not granted to whoever asks.
@@ -207,9 +209,7 @@ impl Core {
         let (assessment, _) = self.assess(asking, request);
         self.check(asking, &assessment)?;
         // What closes risk passes while the account is blind.
-        if let (false, Some(blind)) = (assessment.closing, &self.book.blind) {
-            return Err(Refused::Blind(blind.clone()));
-        }
+        self.check_risk_is_taken(assessment.closing)?;
         let (ctx, account) = (asking.ctx, self.account.id);
         let provenance = Provenance { book, done_by_desk, key: ctx.key_id(), ..Provenance::of(author(ctx)) };
         let order = Order::accepted(id, account, request.clone(), assessment.quantity, provenance, ctx.at);
@@ -297,9 +297,7 @@ impl Core {
         self.ways(&request)?;
         let (assessment, _) = self.assess_in_place_of(asking, &request, book, Some(&live));
         self.check(asking, &assessment)?;
-        if let (false, Some(blind)) = (assessment.closing, &self.book.blind) {
-            return Err(Refused::Blind(blind.clone()));
-        }
+        self.check_risk_is_taken(assessment.closing)?;
         let provenance = Provenance {
             replaces: Some(old),
             submitted_by: author(asking.ctx),
@@ -329,6 +327,10 @@ impl Core {
     }
 
     fn check_switches(&self, ctx: &Context, request: &OrderRequest, book: BookKey) -> Result<(), Refused> {
+        if self.leaving {
+            // It is as good as gone.
+            return Err(Refused::Denied(Denied::NoGrant { account: self.account.id }));
+        }
         let scopes = scopes(self.account.id, book, &Author::of(ctx), request.strategy.as_deref());
         if let Some(kill) = self.killed(&scopes) {
             return Err(Refused::Killed(kill.clone()));
@@ -347,7 +349,18 @@ impl Core {
         if let Err(refused) = self.check_open(ctx, request) {
             return Some(refused);
         }
-        self.book.blind.clone().filter(|_| !closing).map(Refused::Blind)
+        self.check_risk_is_taken(closing).err()
+    }
+
+    /// Whether the account takes on risk at the moment. What closes some passes in any case.
+    fn check_risk_is_taken(&self, closing: bool) -> Result<(), Refused> {
+        if closing {
+            return Ok(());
+        }
+        if let Some(since) = self.account.paused_since {
+            return Err(Refused::Paused { since });
+        }
+        self.book.blind.clone().map_or(Ok(()), |blind| Err(Refused::Blind(blind)))
     }
 
     /// Every check, and the approval of a second person where that is needed.
@@ -385,7 +398,10 @@ impl Core {
                 Way::No(reason) => return Err(Refused::Unsupported { field, reason: reason.to_owned() }),
             }
         }
-        Ok(done_by_desk)
+        match (profile.lacks)(request) {
+            Some((field, reason)) => Err(Refused::Unsupported { field, reason: reason.to_owned() }),
+            None => Ok(done_by_desk),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::budget::Priority;
 use super::{Core, Effect, LONGEST_WAIT, Step, View};
-use crate::broker::{Balances, BrokerOrder, BrokerStatus, BrokerUnreachable, Execution};
+use crate::broker::{Balances, BrokerOrder, BrokerStatus, BrokerUnreachable, CorporateAction, Execution};
 use crate::store::{Flow, FlowKind};
 
 /// Between comparisons with the broker: even a stream that looks healthy is not trusted for long. Also while nothing is
@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) executions: Vec<Execution>,
     /// Cash and holdings.
     pub(crate) balances: Balances,
+    /// What changed holdings without a trade.
+    pub(crate) actions: Vec<CorporateAction>,
     /// Events that had been read from the stream when the questions were asked.
     pub(crate) events_before: u64,
 }
@@ -165,7 +167,7 @@ impl Core {
             step.entries.push(entry);
             found.cash = Money::ZERO;
         } else if quiet && !found.is_none() && found == self.suspected {
-            self.believe(step, &found, view);
+            self.believe(step, found, &snapshot.actions, view);
             found = Difference::default();
         }
         if !found.is_none() {
@@ -195,7 +197,17 @@ impl Core {
     }
 
     /// Takes over a difference that was found twice: the broker is right, and the audit log says what was believed.
-    fn believe(&mut self, step: &mut Step, found: &Difference, view: &dyn View) {
+    fn believe(
+        &mut self,
+        step: &mut Step,
+        mut found: Difference,
+        actions: &[CorporateAction],
+        view: &dyn View,
+    ) {
+        self.book_corporate_actions(step, found.cash, &mut found.units, actions);
+        if found.is_none() {
+            return;
+        }
         let account = &self.account.name;
         tracing::warn!(account, cash = %found.cash, units = ?found.units, "the broker has what fills do not explain");
         if !found.cash.is_zero() {
@@ -209,7 +221,11 @@ impl Core {
             });
         }
         for (symbol, quantity) in &found.units {
-            self.adopt_units(step, symbol, *quantity, view);
+            let average =
+                || self.book.whole.positions.get(symbol).and_then(|position| position.average_price());
+            let price = view.price(symbol).or_else(average).unwrap_or_default();
+            let reason = format!("{quantity} {symbol} at the broker that no fill explains");
+            self.adopt_units(step, symbol, *quantity, price, reason);
         }
         let units: BTreeMap<&str, Quantity> =
             found.units.iter().map(|(symbol, quantity)| (symbol.as_str(), *quantity)).collect();

@@ -1,12 +1,12 @@
 //! Orders that were made outside the desk, at the broker: found there, adopted, and watched over from then on.
 
 use domain::{
-    AuditEntry, Fill, Money, Order, OrderClass, OrderEvent, OrderId, OrderKind, OrderRequest, Origin,
+    AuditEntry, Fill, Money, Order, OrderClass, OrderEvent, OrderId, OrderKind, OrderRequest, Origin, Price,
     Provenance, Quantity, Side, Size, Symbol, TimeInForce, Timestamp,
 };
 use serde_json::json;
 
-use super::{Core, Step, View};
+use super::{Core, Step};
 use crate::book::Live;
 use crate::broker::{BrokerOrder, Execution, Terms};
 use crate::store::{Flow, FlowKind};
@@ -97,20 +97,19 @@ impl Core {
         id
     }
 
-    /// Takes units over that the broker has and nothing explains, at the market's price. Their value comes in with them,
-    /// so that they are neither profit nor loss.
+    /// Takes units over that the broker has without a trade, at a price. Their value comes in with them, so that they are
+    /// neither profit nor loss.
     pub(super) fn adopt_units(
         &mut self,
         step: &mut Step,
         symbol: &Symbol,
         quantity: Quantity,
-        view: &dyn View,
+        price: Price,
+        reason: String,
     ) {
-        let average = || self.book.whole.positions.get(symbol).and_then(|position| position.average_price());
-        let price = view.price(symbol).or_else(average).unwrap_or_default();
         let side = if quantity.is_positive() { Side::Buy } else { Side::Sell };
         let size = if quantity.is_positive() { quantity } else { -quantity };
-        let name = format!("difference {symbol} {}", step.now.as_microsecond());
+        let name = format!("difference {symbol} {quantity} {}", step.now.as_microsecond());
         let terms = Terms {
             symbol: symbol.clone(),
             side,
@@ -126,13 +125,16 @@ impl Core {
         self.fold_event(step, id, OrderEvent::Acknowledged { broker_order_id: name.clone() });
         let fill = Fill { execution_id: name.clone(), price, quantity: size, fee: Money::ZERO, at: step.now };
         self.fold_event(step, id, OrderEvent::Filled(fill));
+        if price == Price::ZERO {
+            return;
+        }
         step.draft.flow(Flow {
             seq: 0,
             at: step.now,
             kind: FlowKind::Securities,
             book: None,
             amount: price * quantity,
-            detail: format!("{quantity} {symbol} at the broker that no fill explains"),
+            detail: reason,
         });
     }
 }

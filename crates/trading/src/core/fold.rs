@@ -14,6 +14,7 @@ impl Core {
             Input::Command(command) => return self.fold_command(step, command.clone(), view),
             Input::Event(event) => {
                 self.events_seen += 1;
+                self.heard_at = Some(step.now);
                 self.fold_told(step, event);
             }
             Input::Sent { order, answer, took } => {
@@ -36,6 +37,8 @@ impl Core {
             Input::Compared(answer) => return self.fold_comparison(step, answer.as_ref(), view),
             Input::Listening => {
                 self.listening = true;
+                self.listening_since = Some(step.now);
+                self.heard_at = Some(step.now);
                 self.listen_wait = Default::default();
                 // Whatever was told while nobody listened is asked for.
                 self.compare_at = Some(step.now);
@@ -44,6 +47,7 @@ impl Core {
             }
             Input::Deaf(reason) => {
                 self.listening = false;
+                self.listening_since = None;
                 let unit = self.config.tick;
                 self.listen_wait.later(step.now, unit, LONGEST_WAIT, &mut self.jitter);
                 self.listen_at = Some(step.now);
@@ -72,6 +76,7 @@ impl Core {
     /// Counts for or against the broker's health.
     pub(super) fn note_answer(&mut self, now: Timestamp, good: bool) {
         if good {
+            self.heard_at = Some(now);
             self.breaker.answered();
         } else if self.breaker.failed(now, &mut self.jitter) {
             self.go_blind(now, "the broker does not answer: it is spared for a while");

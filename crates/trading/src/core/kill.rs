@@ -1,6 +1,8 @@
 //! The kill switch: what it covers is not sent any more, what works is canceled, and positions are closed if that was
 //! asked for. All of it holds in memory first, so that it works with a full disk too.
 
+use std::collections::BTreeMap;
+
 use domain::{
     AccountId, AuditEntry, BookId, Order, OrderEvent, OrderId, OrderRequest, Provenance, Quantity, Side,
     Status, Symbol, TimeInForce, Timestamp,
@@ -134,6 +136,11 @@ impl Core {
     /// Something to fold with the next step that did not come through the router.
     pub(crate) fn hear(&mut self, input: Input) {
         self.backlog.push(input);
+    }
+
+    /// Knows these switches, and no others.
+    pub(crate) fn obey(&mut self, kills: BTreeMap<Scope, Kill>) {
+        self.kills = kills;
     }
 
     /// Releases a switch.
@@ -380,8 +387,8 @@ fn closing_order(
     by: &str,
     at: Timestamp,
 ) -> Order {
-    let request =
-        OrderRequest { book, ..OrderRequest::simple(name, symbol, side, quantity, None, TimeInForce::Day) };
+    let time = TimeInForce::to_close(&symbol);
+    let request = OrderRequest { book, ..OrderRequest::simple(name, symbol, side, quantity, None, time) };
     let provenance = Provenance { book, done_by_desk: vec![FLATTEN.into()], ..Provenance::of(by.to_owned()) };
     Order::accepted(id, account, request, quantity, provenance, at)
 }

@@ -1,16 +1,19 @@
 //! One account in trading: its core, its broker, the way to its router, and the line of orders that wait for the disk.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{AccountId, Order, OrderId};
 use rustc_hash::FxHashMap;
 use storage::{StorageError, Tx};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{Shared, TradingEvent};
-use crate::accounts::Account;
+use crate::accounts::{Account, Mode};
 use crate::broker::Broker;
 use crate::core::{Command, Core, Reply, Ticket};
+use crate::outbox;
 use crate::store::{self, Inserted, Intent, JournalError};
 
 /// Orders of one account that may wait for the disk. More are refused.
@@ -26,7 +29,12 @@ pub(crate) struct Desk {
     pub(crate) epoch: i64,
     /// Rings when there is something to do that no message says.
     pub(crate) wake: Notify,
+    /// Ends its router and whatever else looks after the account.
+    pub(crate) stop: CancellationToken,
+    /// The broker was found not to accept its credentials, and that was written down.
+    pub(crate) locked_out: AtomicBool,
     id: AccountId,
+    mode: Mode,
     commands: mpsc::Sender<Command>,
     core: Mutex<Core>,
     line: Mutex<Line>,
@@ -61,9 +69,13 @@ impl Desk {
         broker: Arc<dyn Broker>,
         epoch: i64,
         commands: mpsc::Sender<Command>,
+        stop: CancellationToken,
     ) -> Self {
         Self {
             id: core.account.id,
+            mode: core.account.mode,
+            stop,
+            locked_out: AtomicBool::new(false),
             broker,
             epoch,
             wake: Notify::new(),
@@ -81,6 +93,11 @@ impl Desk {
 
     pub(crate) fn account_id(&self) -> AccountId {
         self.id
+    }
+
+    /// Whether its money is real. That never changes.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The account as it stands.
@@ -157,6 +174,7 @@ impl Desk {
             }
             let together = Arc::new(Mutex::new(Together::default()));
             let (desk, taken) = (self.clone(), together.clone());
+            let (outbox, mode) = (shared.outbox.clone(), self.account().mode);
             let written = shared
                 .db
                 .write(move |tx: &mut Tx| {
@@ -164,7 +182,13 @@ impl Desk {
                         // The transaction has begun: who lined up meanwhile goes with it.
                         desk.let_them_line_up(answered).await;
                         let intents = desk.take(&taken);
-                        let inserted = store::insert(tx, desk.id, &intents, desk.epoch).await;
+                        let mut inserted = store::insert(tx, desk.id, &intents, desk.epoch).await;
+                        if let Ok(each) = &inserted
+                            && let Err(error) =
+                                outbox.post(tx, || outbox::of_accepted(&intents, each, mode)).await
+                        {
+                            inserted = Err(error.into());
+                        }
                         fail::fail_point!("K2", |_| Err(StorageError::Abandoned.into()));
                         inserted
                     })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Denied, OrderId, Quantity, Status, Symbol};
+use domain::{Denied, OrderId, Quantity, Status, Symbol, Timestamp};
 use storage::StorageError;
 
 use crate::accounts::Blind;
@@ -26,6 +26,12 @@ pub enum SubmitError {
     /// The desk does not see the account clearly at the moment.
     #[error("the account takes no new risk: {}", .0.reason)]
     Blind(Blind),
+    /// Somebody has paused the account. Cancels pass, and so does what closes a position.
+    #[error("the account is paused since {since}: it takes no new risk until it is activated again")]
+    Paused {
+        /// Since when.
+        since: Timestamp,
+    },
     /// The account is for real money, and that is not switched on.
     #[error("live trading is not switched on for this account")]
     NotLive,
@@ -84,6 +90,7 @@ impl SubmitError {
             Self::Refused(check) => check.rule.as_str(),
             Self::Killed(_) => "kill_switch",
             Self::Blind(_) => "account_blind",
+            Self::Paused { .. } => "account_paused",
             Self::NotLive => "account_not_live",
             Self::Unsupported { .. } => "unsupported_by_broker",
             Self::AwaitsApproval { .. } | Self::NeedsApproval(_) => "approval_needed",
@@ -102,6 +109,7 @@ impl From<Refused> for SubmitError {
             Refused::Check(check) => Self::Refused(check),
             Refused::Killed(kill) => Self::Killed(kill),
             Refused::Blind(blind) => Self::Blind(blind),
+            Refused::Paused { since } => Self::Paused { since },
             Refused::NotLive => Self::NotLive,
             Refused::Denied(denied) => Self::Denied(denied),
             Refused::Unsupported { field, reason } => Self::Unsupported { field, reason },

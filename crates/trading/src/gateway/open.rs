@@ -6,7 +6,6 @@ use std::sync::Arc;
 use domain::{CostMethod, Money, OrderClass, OrderId, Quantity, Side, Status, Timestamp};
 use storage::{StorageError, Tx};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::{COMMANDS, Desk, Shared};
 use crate::accounts::{Account, Blind};
@@ -20,13 +19,11 @@ use crate::router;
 use crate::scope::Scope;
 use crate::store::{self, Flow, Folded};
 
-/// Takes an account over and starts its router, which ends with `stop`.
+/// Takes an account over and starts its router, which ends when the desk lets the account go.
 pub(super) async fn open(
     shared: &Arc<Shared>,
     account: Account,
     broker: Arc<dyn Broker>,
-    jitter: u64,
-    stop: &CancellationToken,
 ) -> Result<Arc<Desk>, StorageError> {
     let id = account.id;
     let epoch =
@@ -41,16 +38,17 @@ pub(super) async fn open(
             ledger.hold(Hold { counts, ..Hold::of(order, &scopes_of(order), price) });
         }
     }
-    let config =
-        Config { limits: shared.terms.clone(), tick: shared.tick, seed: jitter ^ id.0.as_u64_pair().1 };
+    let seed = shared.jitter ^ id.0.as_u64_pair().1;
+    let config = Config { limits: shared.terms.clone(), tick: shared.tick, seed };
     let mut core = Core::new(account, broker.profile().clone(), config, known, now);
     for closing in shared.switches.closings_of(id) {
         core.hear(Input::SentBeside(Box::new(closing.order())));
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
-    let desk = Arc::new(Desk::new(core, broker, epoch, commands));
+    let stop = shared.stop.child_token();
+    let desk = Arc::new(Desk::new(core, broker, epoch, commands, stop.clone()));
     tokio::spawn(router::run(shared.clone(), desk.clone(), inbox, stop.clone()));
-    tokio::spawn(portfolio::run(shared.clone(), desk.clone(), stop.clone()));
+    tokio::spawn(portfolio::run(shared.clone(), desk.clone(), stop));
     Ok(desk)
 }
 

@@ -15,7 +15,7 @@ use crate::store::{self, BookedFill, FillFilter, Flow, JournalRow, OrderFilter};
 impl Gateway {
     /// Accounts that the principal may see.
     pub fn accounts(&self, ctx: &Context) -> Vec<Account> {
-        self.visible(ctx, Permission::AccountsView).map(|desk| desk.account()).collect()
+        self.visible(ctx, Permission::AccountsView).iter().map(|desk| desk.account()).collect()
     }
 
     /// An account's money now.
@@ -42,6 +42,9 @@ impl Gateway {
             deposits: whole.funded,
             sparing_since: core.breaker().opened_at(),
             head_room: core.head_room(self.shared.clock.now()),
+            listening_since: core.listening_since,
+            heard_at: core.heard_at,
+            is_locked_out: desk.broker.is_locked_out(),
             at: self.shared.clock.now(),
         })
     }
@@ -191,14 +194,14 @@ impl Gateway {
             let core = desk.core();
             Some((core.account.name.clone(), core.book.blind.clone()?))
         };
-        self.desks.values().filter_map(state).collect()
+        self.desks.all().values().filter_map(state).collect()
     }
 
     /// Orders whose outcome is not known and that may be seen, oldest first.
     pub fn unknowns(&self, ctx: &Context) -> Vec<Unknown> {
         let now = self.shared.clock.now();
-        let mut unknowns: Vec<Unknown> =
-            self.visible(ctx, Permission::OrdersView).flat_map(|desk| desk.core().unknowns(now)).collect();
+        let visible = self.visible(ctx, Permission::OrdersView);
+        let mut unknowns: Vec<Unknown> = visible.iter().flat_map(|desk| desk.core().unknowns(now)).collect();
         unknowns.sort_by_key(|unknown| unknown.order.id);
         unknowns
     }
@@ -230,15 +233,15 @@ impl Gateway {
         Ok(desk.core().profile.clone())
     }
 
-    pub(super) fn visible(&self, ctx: &Context, permission: Permission) -> impl Iterator<Item = &Arc<Desk>> {
-        self.desks
-            .values()
-            .filter(move |desk| ctx.require(permission, Resource::Account(desk.account_id())).is_ok())
+    pub(super) fn visible(&self, ctx: &Context, permission: Permission) -> Vec<Arc<Desk>> {
+        let all = self.desks.all();
+        let may = |desk: &&Arc<Desk>| ctx.require(permission, Resource::Account(desk.account_id())).is_ok();
+        all.values().filter(may).cloned().collect()
     }
 
-    pub(super) async fn desk_of(&self, order: OrderId) -> Result<Option<&Arc<Desk>>, StorageError> {
-        if let Some(desk) = self.desks.values().find(|desk| desk.core().book.get(order).is_some()) {
-            return Ok(Some(desk));
+    pub(super) async fn desk_of(&self, order: OrderId) -> Result<Option<Arc<Desk>>, StorageError> {
+        if let Some(desk) = self.desks.all().values().find(|desk| desk.core().book.get(order).is_some()) {
+            return Ok(Some(desk.clone()));
         }
         let account = store::account_of(&mut *self.shared.db.read().await?, order).await?;
         Ok(account.and_then(|account| self.desks.get(&account)))

@@ -41,7 +41,7 @@ pub(super) fn start(gateway: &Gateway, stop: &CancellationToken) {
         loop {
             while is_something_left(&gateway) {
                 let journal = journal_answers(&shared).await;
-                for desk in gateway.desks.values() {
+                for desk in gateway.desks.all().values() {
                     match journal {
                         Some(true) if !desk.core().journal_fails() => forget_journaled(&shared, desk).await,
                         Some(_) => close(&gateway, desk, &mut sent).await,
@@ -72,7 +72,8 @@ async fn journal_answers(shared: &Shared) -> Option<bool> {
 
 fn is_something_left(gateway: &Gateway) -> bool {
     let waits = !gateway.shared.switches.held().closings.is_empty();
-    waits || gateway.desks.values().any(|desk| !desk.core().is_flat() && closing(gateway, desk).is_some())
+    waits
+        || gateway.desks.all().values().any(|desk| !desk.core().is_flat() && closing(gateway, desk).is_some())
 }
 
 /// The switch that wants all positions of an account closed.

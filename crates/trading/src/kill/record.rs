@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::store;
 use crate::core::Kill;
 use crate::gateway::Shared;
+use crate::outbox::Event;
 
 /// The wait before something is tried again: from the first to the longest.
 const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
@@ -69,6 +70,7 @@ async fn keep_in_database(shared: Arc<Shared>) {
             switches.to_database.notified().await;
             continue;
         }
+        let outbox = shared.outbox.clone();
         let numbers: Vec<u64> = pending.iter().map(|(number, ..)| *number).collect();
         let written = shared
             .db
@@ -76,7 +78,11 @@ async fn keep_in_database(shared: Arc<Shared>) {
                 Box::pin(async move {
                     for (_, kill, entry) in pending {
                         store::engage(tx, &kill).await?;
-                        entry.into_iter().for_each(|entry| tx.record(entry));
+                        // Without one it was told when it was pulled: it is written down once more.
+                        if let Some(entry) = entry {
+                            tx.record(entry);
+                            outbox.post(tx, || vec![Event::engaged(&kill)]).await?;
+                        }
                     }
                     Ok::<_, StorageError>(())
                 })

@@ -137,7 +137,7 @@ fn prices(request: &OrderRequest, instrument: &Instrument) -> Result<(), Check> 
 }
 
 fn price(field: &'static str, price: Price, instrument: &Instrument) -> Result<(), Check> {
-    let tick = instrument.price_increment;
+    let tick = instrument.tick(price);
     let most = Price(Decimal::from(MOST));
     let refuse = |rule, said: String, limit: Price| {
         Err(Check::refused(rule, field, said).with_limit(limit).with_value(price))

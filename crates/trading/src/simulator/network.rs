@@ -231,6 +231,7 @@ impl World {
                 found: Vec::new(),
                 executions: Vec::new(),
                 balances: Default::default(),
+                actions: Vec::new(),
                 events_before,
             };
             let request = Request::Compare { since, known, events_before, so_far: Some(snapshot) };

@@ -185,6 +185,9 @@ impl World {
             currency: "USD".into(),
             cost_method: Default::default(),
             live_since: None,
+            paused_since: None,
+            credentials_since: None,
+            broker_account: None,
         };
         let ground = Ground { seed, now: start, account, profile, symbols, quotes: BTreeMap::new(), prices };
         let journal = Journal::default();

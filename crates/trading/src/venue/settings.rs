@@ -82,6 +82,7 @@ impl PaperSettings {
                 OrderClass::Simple => Way::Broker,
                 OrderClass::Bracket | OrderClass::Oco | OrderClass::Oto => Way::Desk,
             },
+            lacks: |_| None,
             notional: Way::Desk,
             extended_hours: if closes(self) { Way::Broker } else { Way::No(always_open) },
             replace: Way::Broker,

@@ -15,9 +15,9 @@ use storage::{AuditChain, BoxFuture, Connection, Database, StorageError, Tx, que
 use tokio_util::sync::CancellationToken;
 use trading::accounts::NewAccount;
 use trading::{
-    Account, AccountState, ApprovalId, BookingKind, Broker, BrokerOrder, BrokerStatus, CancelError, FourEyes,
-    Gateway, Holding, KillFile, Mode, OrderLimits, PaperSettings, PaperVenue, Parts, People, SubmitError,
-    Submitted,
+    Account, AccountState, ApprovalId, BookingKind, Broker, BrokerOrder, BrokerStatus, CancelError,
+    CorporateAction, FourEyes, Gateway, Holding, KillFile, Mode, OrderLimits, PaperSettings, PaperVenue,
+    Parts, People, SubmitError, Submitted,
 };
 
 use crate::faulty::{Fault, Faulty};
@@ -216,6 +216,7 @@ impl Desk {
             market: market.clone(),
             clock: clock.clone(),
             brokers: vec![(account.clone(), broker.clone())],
+            custody: None,
             limits: OrderLimits::default(),
             tick: TICK,
             jitter: 1,
@@ -264,6 +265,11 @@ impl Desk {
 
     pub(crate) fn broker_down(&self, down: bool) {
         self.broker.down(down);
+    }
+
+    /// The broker holds so many units more than were traded, and says why.
+    pub(crate) fn hold_more(&self, more: &str, actions: Vec<CorporateAction>) {
+        self.broker.hold_more(more.parse().unwrap(), actions);
     }
 
     pub(crate) fn cut_stream(&self) {

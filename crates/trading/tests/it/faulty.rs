@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use domain::{Order, OrderId, Timestamp};
+use domain::{Order, OrderId, Quantity, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use trading::{
-    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, Execution, Profile,
-    SubmitFailure,
+    Balances, Broker, BrokerEvent, BrokerOrder, BrokerUnreachable, CancelFailure, CorporateAction, Execution,
+    Profile, SubmitFailure,
 };
 
 /// What goes wrong with the next submission (or, from then on, with the stream).
@@ -38,6 +38,9 @@ struct Script {
     down: bool,
     swallow: bool,
     repeat: bool,
+    /// What the venue holds more than it traded, and why.
+    more: Quantity,
+    actions: Vec<CorporateAction>,
 }
 
 /// The connection.
@@ -72,6 +75,12 @@ impl Faulty {
 
     pub(crate) fn down(&self, down: bool) {
         self.script.lock().unwrap().down = down;
+    }
+
+    /// From now on so many units more than were traded are held, and this is why.
+    pub(crate) fn hold_more(&self, more: Quantity, actions: Vec<CorporateAction>) {
+        let mut script = self.script.lock().unwrap();
+        (script.more, script.actions) = (more, actions);
     }
 
     pub(crate) fn cut_stream(&self) {
@@ -153,7 +162,16 @@ impl Broker for Faulty {
 
     async fn balances(&self) -> Result<Balances, BrokerUnreachable> {
         self.reachable()?;
-        self.inner.balances().await
+        let mut balances = self.inner.balances().await?;
+        let more = self.script.lock().unwrap().more;
+        for (_, quantity) in &mut balances.positions {
+            *quantity += more;
+        }
+        Ok(balances)
+    }
+
+    async fn corporate_actions(&self) -> Result<Vec<CorporateAction>, BrokerUnreachable> {
+        Ok(self.script.lock().unwrap().actions.clone())
     }
 
     async fn events(&self) -> Result<mpsc::Receiver<BrokerEvent>, BrokerUnreachable> {

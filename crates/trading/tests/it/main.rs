@@ -8,6 +8,7 @@ mod faulty;
 
 mod approvals;
 mod books;
+mod corporate;
 mod kill;
 mod limits;
 mod live;

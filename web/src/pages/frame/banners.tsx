@@ -45,12 +45,32 @@ export function AccountBanners({ account }: { account: AccountSummary }) {
   return (
     <>
       {state?.state === "blind" && (
-        <Banner tone="bad" title={`BLIND: the desk cannot see ${account.name} at the broker.`}>
+        <Banner
+          tone="bad"
+          title={`BLIND: the desk cannot see ${account.name} at the broker.`}
+          action={
+            state.locked_out && (
+              <Link
+                to="/account"
+                search={{ account: account.id }}
+                className="inline-flex min-h-11 items-center font-semibold underline underline-offset-2 sm:min-h-7"
+              >
+                Renew its credentials
+              </Link>
+            )
+          }
+        >
           Since {dateTime(state.blind_since_at)} no orders are taken that add risk; cancels and
           closing still work.{" "}
           {state.blind_reason === null
             ? "The reason is not known yet."
             : sentence(state.blind_reason)}
+        </Banner>
+      )}
+      {state?.paused_since_at && (
+        <Banner tone="warn" title={`PAUSED: ${account.name} takes no new risk.`}>
+          Since {dateTime(state.paused_since_at)}, because somebody wants so. Cancels and closing
+          still work.
         </Banner>
       )}
       {state?.sparing_since_at && (

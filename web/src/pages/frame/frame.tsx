@@ -38,12 +38,15 @@ const TITLES: Record<string, string> = {
   "/orders": "Orders",
   "/portfolio": "Portfolio",
   "/account": "Account",
+  "/accounts": "Broker accounts",
   "/books": "Books",
   "/risk": "Risk",
   "/approvals": "Approvals",
   "/users": "Users",
   "/security": "Security",
   "/keys": "API keys",
+  "/webhooks": "Webhooks",
+  "/usage": "API usage",
   "/audit": "Audit log",
   "/about": "About",
 };
@@ -276,8 +279,11 @@ function PersonMenu() {
         <b className="block font-semibold text-ink">{user.display_name}</b>
         {user.username} · {user.roles.join(", ").replaceAll("_", " ")}
       </MenuLabel>
+      <MenuItem onSelect={() => void navigate({ to: "/accounts" })}>Broker accounts</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/security" })}>Security</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/keys" })}>API keys</MenuItem>
+      <MenuItem onSelect={() => void navigate({ to: "/webhooks" })}>Webhooks</MenuItem>
+      <MenuItem onSelect={() => void navigate({ to: "/usage" })}>API usage</MenuItem>
       <MenuItem onSelect={() => void navigate({ to: "/about" })}>About</MenuItem>
       <MenuItem onSelect={() => chooseTheme("system")}>Theme as the system says</MenuItem>
       <MenuItem onSelect={() => void signOut()}>Sign out</MenuItem>

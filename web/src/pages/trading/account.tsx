@@ -13,7 +13,9 @@ import { ModeBadge } from "../frame/mode";
 import { Refusal } from "../refusal";
 import { useAccount, useMay } from "../session";
 import { Abilities } from "./abilities";
+import { AccountAccess } from "./account-access";
 import { AccountStrip } from "./account-strip";
+import { ManageAccount } from "./manage-account";
 import { RealMoney } from "./real-money";
 
 /** One account: its money, how the desk sees it at the broker, whether money is real, and what the broker can do. */
@@ -26,7 +28,11 @@ export function Account() {
       <AccountStrip account={account} />
       <div className="grid gap-3 lg:grid-cols-2">
         <AtTheBroker account={account} />
-        <RealMoney account={account} />
+        <div className="flex flex-col gap-3">
+          <RealMoney account={account} />
+          <ManageAccount account={account} />
+          <AccountAccess account={account} />
+        </div>
       </div>
       <Abilities account={account} />
     </div>
@@ -37,7 +43,7 @@ export function Account() {
 function AtTheBroker({ account }: { account: AccountSummary }) {
   const { state } = useResource(accountResource(account.id));
   return (
-    <Panel title="At the broker" aside={<Compare account={account} />}>
+    <Panel title="At the broker" className="self-start" aside={<Compare account={account} />}>
       <dl className="divide-y divide-line/60 px-3 py-1">
         <Fact name="Account">
           <span className="inline-flex items-center gap-2">
@@ -66,6 +72,32 @@ function Seen({ state }: { state: AccountDetail }) {
           <Tag tone="good">Agrees with the broker</Tag>
         )}
       </Fact>
+      <Fact name="Connected since">
+        {state.stream_since_at === null ? (
+          <Tag tone="bad">Not connected</Tag>
+        ) : (
+          <DateTime at={state.stream_since_at} />
+        )}
+      </Fact>
+      <Fact name="Last heard">
+        {state.heard_at === null ? UNKNOWN : <DateTime at={state.heard_at} />}
+      </Fact>
+      {(state.credentials_since_at !== null || state.locked_out) && (
+        <Fact name="Credentials">
+          {state.locked_out ? (
+            <Tag tone="bad">Not accepted any more</Tag>
+          ) : (
+            <>
+              of <DateTime at={state.credentials_since_at} />
+            </>
+          )}
+        </Fact>
+      )}
+      {state.paused_since_at !== null && (
+        <Fact name="Paused since">
+          <DateTime at={state.paused_since_at} />
+        </Fact>
+      )}
       {state.sparing_since_at && (
         <Fact name="Broker spared since">
           <DateTime at={state.sparing_since_at} />

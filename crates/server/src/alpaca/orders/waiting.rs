@@ -14,7 +14,7 @@ const MOST: usize = 500;
 
 /// Those of the key that wait.
 pub(super) async fn all(desk: &Desk, bot: &Bot) -> Result<Vec<Approval>, Refusal> {
-    let waiting = desk.gateway.approvals(&bot.ctx, Some(ApprovalStatus::Waiting), MOST).await?;
+    let waiting = desk.gateway.approvals(&bot.ctx, Some(ApprovalStatus::Waiting), None, MOST).await?;
     Ok(waiting.into_iter().filter(|one| is_ours(one, bot)).collect())
 }
 

@@ -96,7 +96,7 @@ impl Heard {
 
 /// A name as the desk has it; what it does not know stays as it is, and nothing ever comes of it.
 fn own(market: &Market, name: &str) -> String {
-    symbols::find(market, name).map_or_else(|| name.to_owned(), |found| found.symbol.to_string())
+    symbols::find_or_follow(market, name).map_or_else(|| name.to_owned(), |found| found.symbol.to_string())
 }
 
 fn channels(of: &Subscriptions) -> Vec<(Channel, &Vec<String>)> {

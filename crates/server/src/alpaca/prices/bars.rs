@@ -1,6 +1,7 @@
 //! Bars of every length, put together from minutes.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use alpaca::{BarsOf, BarsPage};
@@ -11,7 +12,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Page, Range, one, shapes, wanted};
+use super::{Page, one, shapes, wanted};
 use crate::Desk;
 use crate::alpaca::bot::Bot;
 use crate::alpaca::query::Query;
@@ -21,6 +22,8 @@ use crate::alpaca::{Refusal, hours, symbols};
 const PIECE: usize = 20_000;
 /// Minutes that are read for one answer: what is left is on the next page.
 const MOST_MINUTES: usize = 600_000;
+/// Minutes of a day on which clocks go back.
+const LONGEST_DAY: usize = 25 * 60;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// How long a bar is.
@@ -49,11 +52,11 @@ impl Length {
         }
     }
 
-    /// When the bar begins that a moment is in: counted from midnight UTC, from Monday, from January.
-    fn begins(self, at: Timestamp) -> Timestamp {
-        let midnight = hours::day_of(at);
-        let date = hours::date_of(at);
-        let of = |date: Date| date.to_zoned(TimeZone::UTC).map_or(midnight, |zoned| zoned.timestamp());
+    /// When the bar begins that a moment is in: counted from midnight, from Monday, from January, by the clocks of `zone`.
+    fn begins(self, at: Timestamp, zone: &TimeZone) -> Timestamp {
+        let date = at.to_zoned(zone.clone()).date();
+        let of = |date: Date| date.to_zoned(zone.clone()).map_or(at, |zoned| zoned.timestamp());
+        let midnight = of(date);
         match self {
             Self::Minutes(minutes) => {
                 let length = minutes * 60;
@@ -87,17 +90,16 @@ fn add(whole: &mut Bar, part: &Bar) {
     whole.sell_trades += part.sell_trades;
 }
 
-/// The bar of the day that begins at `midnight`; `None` when nothing traded.
+/// The bar of a day; `None` when nothing traded.
 pub(in crate::alpaca) async fn day(
     desk: &Desk,
     symbol: &Symbol,
-    midnight: Timestamp,
+    day: &Range<Timestamp>,
 ) -> Result<Option<alpaca::Bar>, Refusal> {
-    let end = midnight + Duration::from_secs(86_400);
-    let minutes = desk.market.bars(symbol, Every::Minute, Some(end), 24 * 60).await?;
-    let mut within = minutes.into_iter().map(|view| view.bar).filter(|bar| bar.start_at >= midnight);
+    let minutes = desk.market.bars(symbol, Every::Minute, Some(day.end), LONGEST_DAY).await?;
+    let mut within = minutes.into_iter().map(|view| view.bar).filter(|bar| bar.start_at >= day.start);
     let Some(first) = within.next() else { return Ok(None) };
-    let mut whole = Bar { start_at: midnight, ..first };
+    let mut whole = Bar { start_at: day.start, ..first };
     within.for_each(|minute| add(&mut whole, &minute));
     Ok(Some(shapes::bar(&whole)))
 }
@@ -125,6 +127,7 @@ async fn read(
     end: Timestamp,
     limit: usize,
 ) -> Result<(Vec<Bar>, Option<Timestamp>), Refusal> {
+    let zone = hours::zone_of(symbol);
     let mut bars: Vec<Bar> = Vec::new();
     let mut at = from;
     let mut read = 0;
@@ -133,7 +136,7 @@ async fn read(
         let until = at.checked_add(piece).unwrap_or(Timestamp::MAX).min(end + MINUTE);
         let minutes = desk.market.bars(symbol, Every::Minute, Some(until), PIECE).await?;
         for view in minutes.into_iter().filter(|view| view.bar.start_at >= at && view.bar.start_at <= end) {
-            let begins = length.begins(view.bar.start_at);
+            let begins = length.begins(view.bar.start_at, &zone);
             if let Some(last) = bars.last_mut().filter(|last| last.start_at == begins) {
                 add(last, &view.bar);
             } else if bars.len() == limit {
@@ -154,7 +157,7 @@ async fn read(
 }
 
 async fn page(desk: &Desk, query: &Query, list: Vec<Symbol>) -> Result<Page<alpaca::Bar>, Refusal> {
-    let range = Range::read(desk, query)?;
+    let range = super::Range::read(desk, query)?;
     let invalid = |name: &str| Refusal::parameter(format!("invalid value for {name}"));
     let length = Length::read(query.needed("timeframe")?).ok_or_else(|| invalid("timeframe"))?;
     let start = match query.text("page_token") {
@@ -221,13 +224,21 @@ mod tests {
 
     #[test]
     fn a_bar_begins_at_midnight_on_monday_or_in_january() {
-        let begins =
-            |length: &str, at: &str| Length::read(length).unwrap().begins(at.parse().unwrap()).to_string();
+        let begins = |length: &str, at: &str| {
+            Length::read(length).unwrap().begins(at.parse().unwrap(), &TimeZone::UTC).to_string()
+        };
         assert_eq!(begins("5Min", "2026-11-21T14:33:10Z"), "2026-11-21T14:30:00Z");
         assert_eq!(begins("1Hour", "2026-11-21T14:33:10Z"), "2026-11-21T14:00:00Z");
         assert_eq!(begins("1Day", "2026-11-21T14:33:10Z"), "2026-11-21T00:00:00Z");
         assert_eq!(begins("1Week", "2026-11-21T14:33:10Z"), "2026-11-16T00:00:00Z");
         assert_eq!(begins("3Month", "2026-11-21T14:33:10Z"), "2026-10-01T00:00:00Z");
+        let in_new_york = |length: &str, at: &str| {
+            let zone = domain::new_york::clocks();
+            Length::read(length).unwrap().begins(at.parse().unwrap(), &zone).to_string()
+        };
+        assert_eq!(in_new_york("1Hour", "2026-11-21T14:33:10Z"), "2026-11-21T14:00:00Z");
+        assert_eq!(in_new_york("1Day", "2026-11-21T02:33:10Z"), "2026-11-20T05:00:00Z");
+        assert_eq!(in_new_york("1Month", "2026-07-21T14:33:10Z"), "2026-07-01T04:00:00Z");
         for bad in ["", "0Min", "60Min", "2Day", "5Month", "1Year", "Min5", "-1Min"] {
             assert_eq!(Length::read(bad), None, "{bad}");
         }

@@ -1,6 +1,7 @@
 //! What happened to an order, from how it was and how it is.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use alpaca::{TradeEvent, Uuid};
 use domain::{Order, OrderId, Price, Quantity, Status, Timestamp};
@@ -20,7 +21,7 @@ pub(super) struct Change {
     /// Unique, and the same however often it is told.
     pub execution_id: Uuid,
     /// The order after it.
-    pub order: Order,
+    pub order: Arc<Order>,
     pub at: Timestamp,
     /// Of executions: price and units.
     pub execution: Option<(Price, Quantity)>,
@@ -28,13 +29,13 @@ pub(super) struct Change {
     pub corrects: Option<Uuid>,
 }
 
-/// The orders as they were last told.
+/// The orders as they were last told: the same in memory for all connections that were told of them.
 #[derive(Default)]
-pub(super) struct Known(HashMap<OrderId, Order>);
+pub(super) struct Known(HashMap<OrderId, Arc<Order>>);
 
 impl Known {
     /// Takes an order as it is, without a word.
-    pub(super) fn note(&mut self, order: Order) {
+    pub(super) fn note(&mut self, order: Arc<Order>) {
         self.0.insert(order.id, order);
         if self.0.len() > MOST {
             self.0.retain(|_, order| !order.status.is_terminal());
@@ -47,12 +48,12 @@ impl Known {
     }
 
     /// An order changed. Executions are told by [`Self::executed`], right after.
-    pub(super) fn changed(&mut self, order: Order) -> Option<Change> {
+    pub(super) fn changed(&mut self, order: Arc<Order>) -> Option<Change> {
         let before = self.0.get(&order.id);
         if before.is_some_and(|before| before.version >= order.version) && order.version > 0 {
             return None;
         }
-        let event = event(before, &order);
+        let event = event(before.map(Arc::as_ref), &order);
         self.note(order.clone());
         event.map(|event| change(event, order))
     }
@@ -82,7 +83,7 @@ impl Known {
     }
 
     /// An order as it is after changes of which some were not heard: what was executed is told as one.
-    pub(super) fn compared(&mut self, order: Order) -> Vec<Change> {
+    pub(super) fn compared(&mut self, order: Arc<Order>) -> Vec<Change> {
         let before = self.0.get(&order.id).cloned();
         if before.as_ref().is_some_and(|before| before.version >= order.version) {
             return Vec::new();
@@ -98,13 +99,13 @@ impl Known {
             let execution = price.map(|price| (price, units));
             changes.push(Change { execution, ..change(event, order.clone()) });
         }
-        changes.extend(event(before.as_ref(), &order).map(|event| change(event, order.clone())));
+        changes.extend(event(before.as_deref(), &order).map(|event| change(event, order.clone())));
         self.note(order);
         changes
     }
 }
 
-fn change(event: TradeEvent, order: Order) -> Change {
+fn change(event: TradeEvent, order: Arc<Order>) -> Change {
     let name = format!("{}/{}/{event}", order.id, order.version);
     Change {
         execution_id: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
@@ -187,10 +188,10 @@ mod tests {
     fn told(events: &[OrderEvent]) -> Vec<String> {
         let (mut order, mut known, mut told) = (order(), Known::default(), Vec::new());
         let mut say = |change: Option<Change>| told.extend(change.map(|change| change.event.to_string()));
-        say(known.changed(order.clone()));
+        say(known.changed(order.clone().into()));
         for event in events {
             order.apply(event, Timestamp::UNIX_EPOCH).unwrap();
-            say(known.changed(order.clone()));
+            say(known.changed(order.clone().into()));
             if let OrderEvent::Filled(fill) = event {
                 let (_, booked) = self::fill(&order, 0);
                 say(known.executed(&BookedFill { fill: fill.clone(), ..booked }));
@@ -215,7 +216,7 @@ mod tests {
     fn what_was_not_heard_is_told_by_comparison() {
         let mut order = order();
         let mut known = Known::default();
-        known.note(order.clone());
+        known.note(order.clone().into());
         for event in [
             OrderEvent::Submitting { attempt: 1 },
             OrderEvent::Acknowledged { broker_order_id: "b".into() },
@@ -224,12 +225,12 @@ mod tests {
         ] {
             order.apply(&event, Timestamp::UNIX_EPOCH).unwrap();
         }
-        let changes = known.compared(order.clone());
+        let changes = known.compared(order.clone().into());
         assert_eq!(changes.len(), 1);
         assert_eq!(
             (&changes[0].event, changes[0].execution),
             (&TradeEvent::Fill, Some(("10".parse().unwrap(), "2".parse().unwrap())))
         );
-        assert!(known.compared(order).is_empty(), "and only once");
+        assert!(known.compared(order.into()).is_empty(), "and only once");
     }
 }

@@ -42,6 +42,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Book(refusal) => refusal.into(),
             SubmitError::Killed(_) => Self::with(Code::KillSwitch, text),
             SubmitError::Blind(_) => Self::with(Code::AccountBlind, text),
+            SubmitError::Paused { .. } => Self::with(Code::AccountPaused, text),
             SubmitError::NotLive => Self::with(Code::AccountNotLive, text),
             SubmitError::PreviewExpired => Self::new(Code::PreviewExpired),
             SubmitError::Journal(error) => journal(&error),

@@ -47,6 +47,9 @@ impl Desk {
             currency: "USD".into(),
             cost_method: Default::default(),
             live_since: None,
+            paused_since: None,
+            credentials_since: None,
+            broker_account: None,
         };
         let (profile, journal) = (profile(refuses_duplicates), Journal::default());
         let core = start(&journal, &account, &profile, now);
@@ -205,6 +208,7 @@ fn profile(refuses_duplicates: bool) -> Profile {
         kinds: |_| Way::Broker,
         times: |_| Way::Broker,
         classes: |_| Way::Broker,
+        lacks: |_| None,
         notional: Way::Desk,
         extended_hours: Way::Broker,
         replace: Way::Broker,

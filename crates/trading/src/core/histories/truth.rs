@@ -165,7 +165,14 @@ impl Truth {
         if !self.lists {
             let balances = Balances { cash: self.opening_cash, positions: Vec::new() };
             let found = known.iter().map(|order| (order.id, None)).collect();
-            return Snapshot { open: Vec::new(), found, executions: Vec::new(), balances, events_before };
+            return Snapshot {
+                open: Vec::new(),
+                found,
+                executions: Vec::new(),
+                balances,
+                actions: Vec::new(),
+                events_before,
+            };
         }
         let open = self.orders.iter().filter(|taken| taken.is_open());
         let missing = known.iter().filter(|order| self.find(order).is_none_or(|found| !is_open(&found)));
@@ -175,6 +182,7 @@ impl Truth {
             found: missing.map(|order| (order.id, self.find(order))).collect(),
             executions: executions.map(|(_, execution)| execution.clone()).collect(),
             balances: Balances { cash: self.cash, positions: vec![(self.symbol.clone(), self.units)] },
+            actions: Vec::new(),
             events_before,
         }
     }

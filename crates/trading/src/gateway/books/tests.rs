@@ -803,7 +803,8 @@ impl Teller {
                 let positions = self.units.iter().map(|(symbol, units)| (symbol.clone(), *units)).collect();
                 let balances = Balances { cash: self.cash, positions };
                 let executions = self.executions.clone();
-                let snapshot = Snapshot { open, found, executions, balances, events_before };
+                let snapshot =
+                    Snapshot { open, found, executions, balances, actions: Vec::new(), events_before };
                 Some(Input::Compared(Box::new(Ok(snapshot))))
             }
             Effect::Listen => Some(Input::Listening),
@@ -866,6 +867,7 @@ fn profile() -> Profile {
         kinds: |_: OrderKind| Way::Broker,
         times: |_: TimeInForce| Way::Broker,
         classes: |_: OrderClass| Way::Broker,
+        lacks: |_| None,
         notional: Way::Desk,
         extended_hours: Way::Broker,
         replace: Way::Broker,
