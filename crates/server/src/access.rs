@@ -182,6 +182,7 @@ const FREE: &[(&str, &str)] = &[
     ("GET", "/api/ready"),
     ("POST", "/api/v1/kill-switches"),
     ("DELETE", "/api/v1/accounts/{id}/live"),
+    ("POST", "/api/v1/accounts/{id}/pause"),
     ("POST", "/api/v1/accounts/{id}/orders/cancel-all"),
     ("POST", "/api/v1/orders/{id}/cancel"),
 ];

@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use super::AccountDetail;
 use super::words;
 use crate::Desk;
+use crate::idempotency::Key;
 use crate::json::{Json, LARGEST_ORDER, Path, Query};
 use crate::problem::{Code, Problem, ProblemBody, sentence};
 use crate::session::SignedIn;
@@ -110,7 +111,7 @@ fn missing(field: &str) -> Problem {
 ///
 /// What opens it is tried first, then sealed. The account trades at once; you manage it, and nobody else has access yet.
 /// Needs a second factor of the last 5 minutes.
-#[utoipa::path(post, path = "/api/v1/accounts", tag = "Accounts", request_body = NewAccount,
+#[utoipa::path(post, path = "/api/v1/accounts", tag = "Accounts", request_body = NewAccount, params(Key),
     responses((status = 201, body = AccountDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn add_account(
     State(desk): State<Desk>,
@@ -134,7 +135,7 @@ async fn with_new_grant(desk: &Desk, ctx: &Context) -> Result<Context, Problem> 
 
 /// Rename an account
 #[utoipa::path(patch, path = "/api/v1/accounts/{id}", tag = "Accounts", request_body = AccountChange,
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 200, body = AccountDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn rename_account(
     State(desk): State<Desk>,
@@ -151,7 +152,7 @@ async fn rename_account(
 /// What opens it is destroyed. Orders and fills stay stored, the audit log stays readable. Refused while an order of it is
 /// open or unknown. What it holds stays at the broker. Needs a second factor of the last 5 minutes.
 #[utoipa::path(delete, path = "/api/v1/accounts/{id}", tag = "Accounts",
-    params(("id" = String, Path, description = "The account."), RemoveQuery),
+    params(("id" = String, Path, description = "The account."), RemoveQuery, Key),
     responses((status = 204), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn remove_account(
     State(desk): State<Desk>,
@@ -167,7 +168,7 @@ async fn remove_account(
 ///
 /// It is tried first. Open orders stay, and nothing is restarted. Needs a second factor of the last 5 minutes.
 #[utoipa::path(put, path = "/api/v1/accounts/{id}/credentials", tag = "Accounts", request_body = NewCredentials,
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 200, body = AccountDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn replace_credentials(
     State(desk): State<Desk>,
@@ -200,7 +201,7 @@ async fn pause_account(
 ///
 /// Needs a second factor of the last 5 minutes.
 #[utoipa::path(delete, path = "/api/v1/accounts/{id}/pause", tag = "Accounts",
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 200, body = AccountDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn activate_account(
     State(desk): State<Desk>,
