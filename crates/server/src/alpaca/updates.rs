@@ -6,6 +6,7 @@
 
 mod changes;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alpaca::{
@@ -19,7 +20,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use domain::{OrderId, Permission, Resource};
+use domain::{OrderId, Permission, Resource, Timestamp};
 use secrecy::SecretString;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -45,8 +46,10 @@ pub(super) const PING: Duration = Duration::from_secs(20);
 pub(super) const SILENCE: Duration = Duration::from_secs(90);
 /// A client that takes nothing for so long is cut.
 pub(super) const SEND_PATIENCE: Duration = Duration::from_secs(4);
-/// Most open orders that are looked at when a connection begins to listen.
-const MOST_OPEN: usize = 20_000;
+/// Most orders that are looked at when a connection begins to listen, or has fallen behind.
+const MOST: usize = 20_000;
+/// Orders are heard of in another order than they were accepted in, by no more than this.
+const SHUFFLED: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Desk> {
     // The older of the Python clients opens it with a slash at the end.
@@ -109,6 +112,8 @@ impl End {
 struct Listening {
     events: Receiver<TradingEvent>,
     known: Known,
+    /// When what was heard last happened.
+    heard_until: Timestamp,
 }
 
 struct Connection {
@@ -224,12 +229,12 @@ impl Connection {
         }
         if self.listening.is_none() {
             // First the ear, then the look around: what happens in between is told, never missed.
-            let events = self.desk.gateway.subscribe();
+            let (events, heard_until) = (self.desk.gateway.subscribe(), self.desk.clock.now());
             let mut known = Known::default();
-            for order in open_orders(&self.desk, bot).await {
+            for order in as_they_are(&self.desk, bot, heard_until).await.into_values() {
                 known.note(order.into());
             }
-            self.listening = Some(Listening { events, known });
+            self.listening = Some(Listening { events, known, heard_until });
         }
         let streams = vec![TRADE_UPDATES.to_owned()];
         self.say(&TradingMessage::Listening(Streams { streams })).await
@@ -237,6 +242,9 @@ impl Connection {
 
     async fn tell(&mut self, event: Result<TradingEvent, RecvError>) -> Result<(), End> {
         let (Some((bot, _)), Some(listening)) = (&self.bot, &mut self.listening) else { return Ok(()) };
+        if let Ok(TradingEvent::Order(order)) = &event {
+            listening.heard_until = listening.heard_until.max(order.updated_at);
+        }
         let changes = match event {
             Ok(TradingEvent::Order(order)) if order.account == bot.account => {
                 listening.known.changed(order).into_iter().collect()
@@ -259,17 +267,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Compares with the orders as they are now.
+    /// Compares with the orders as they are now, those among them that worked when they were heard of last.
     async fn catch_up(&mut self) -> Vec<changes::Change> {
         let (Some((bot, _)), Some(listening)) = (&self.bot, &mut self.listening) else { return Vec::new() };
-        let open = open_orders(&self.desk, bot).await;
-        let ids: Vec<OrderId> = open.iter().map(|order| order.id).collect();
-        let mut now = open;
-        for id in listening.known.working().filter(|id| !ids.contains(id)).collect::<Vec<_>>() {
+        let mut now = as_they_are(&self.desk, bot, listening.heard_until).await;
+        for id in listening.known.working().filter(|id| !now.contains_key(id)).collect::<Vec<_>>() {
             if let Ok(Some(order)) = self.desk.gateway.order(&bot.ctx, id).await {
-                now.push(order);
+                now.insert(id, order);
             }
         }
+        let mut now: Vec<_> = now.into_values().collect();
         now.sort_by_key(|order| order.updated_at);
         now.into_iter().flat_map(|order| listening.known.compared(order.into())).collect()
     }
@@ -294,14 +301,18 @@ impl Connection {
     }
 }
 
-async fn open_orders(desk: &Desk, bot: &Bot) -> Vec<domain::Order> {
-    let filter =
-        OrderFilter { account: Some(bot.account), scope: OrderScope::Open, ..OrderFilter::default() };
-    let open = desk.gateway.orders(&bot.ctx, &filter, None, MOST_OPEN).await;
-    open.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the open orders of a stream could not be read");
-        Vec::new()
-    })
+/// The orders that work, and those accepted since a moment, of which some are at their end already.
+async fn as_they_are(desk: &Desk, bot: &Bot, since: Timestamp) -> BTreeMap<OrderId, domain::Order> {
+    let since = since.checked_sub(SHUFFLED).unwrap_or(Timestamp::MIN);
+    let mut all = BTreeMap::new();
+    for (scope, after) in [(OrderScope::Open, None), (OrderScope::All, Some(since))] {
+        let filter = OrderFilter { account: Some(bot.account), scope, after, ..OrderFilter::default() };
+        match desk.gateway.orders(&bot.ctx, &filter, None, MOST).await {
+            Ok(found) => all.extend(found.into_iter().map(|order| (order.id, order))),
+            Err(error) => tracing::warn!(%error, "the orders of a stream could not be read"),
+        }
+    }
+    all
 }
 
 /// What happened, in Alpaca's shape.
