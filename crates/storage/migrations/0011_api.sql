@@ -5,7 +5,7 @@ CREATE TABLE api_usage (
     every         TEXT NOT NULL,                -- minute, hour
     at            BIGINT NOT NULL,              -- when it began
     endpoint      TEXT NOT NULL,                -- as GET /api/v1/orders
-    user_id       TEXT NOT NULL,                -- '': nobody who was signed in
+    user_id       TEXT NOT NULL,                -- '': none was signed in
     key_id        TEXT NOT NULL,                -- '': with a session
     requests      BIGINT NOT NULL,
     client_errors BIGINT NOT NULL,              -- 4xx, without those that came too often

@@ -3201,7 +3201,10 @@ export interface operations {
     add_account: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3265,7 +3268,10 @@ export interface operations {
                 /** @description The account's name, repeated: needed where it holds something, so that nobody removes the wrong one. */
                 confirm_name?: string;
             };
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -3293,7 +3299,10 @@ export interface operations {
     rename_account: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -3504,7 +3513,10 @@ export interface operations {
     replace_credentials: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -3796,7 +3808,10 @@ export interface operations {
     pause_account: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;
@@ -3826,7 +3841,10 @@ export interface operations {
     activate_account: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this write, 1 to 64 characters of A-Z, a-z, 0-9 and _.:- (a UUID will do). */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The account. */
                 id: string;

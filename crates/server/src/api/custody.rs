@@ -186,7 +186,7 @@ async fn replace_credentials(
 ///
 /// It takes no new risk until it is activated, also after a restart. Cancels pass, and orders that close a position.
 #[utoipa::path(post, path = "/api/v1/accounts/{id}/pause", tag = "Accounts",
-    params(("id" = String, Path, description = "The account.")),
+    params(("id" = String, Path, description = "The account."), Key),
     responses((status = 200, body = AccountDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn pause_account(
     State(desk): State<Desk>,

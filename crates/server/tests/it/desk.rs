@@ -19,6 +19,7 @@ use identity::{Hashing, Identity, IssuedKey, NewKey, NewUser, User};
 use market::{Chosen, Feed, FeedState, Market};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use server::{Budgets, PerMinute};
 use storage::{Database, StorageError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -133,6 +134,7 @@ impl Desk {
             },
         };
         let gateway = Gateway::start(parts, &stop).await.expect("a gateway");
+        take_orders(&gateway, [paper, other]).await;
         let webhooks = Webhooks::new(webhooks::Parts {
             db: db.clone(),
             vault,
@@ -161,8 +163,7 @@ impl Desk {
         desk
     }
 
-    /// The same with an owner, `olga`, who was granted all accounts, once the accounts were compared with the venue and
-    /// take orders.
+    /// The same with an owner, `olga`, who was granted all accounts.
     pub(crate) async fn with_owner() -> (Self, String) {
         Self::with_owner_and(SetUp::default()).await
     }
@@ -175,10 +176,6 @@ impl Desk {
             desk.identity.claim_owner(&anonymous(), code.expose_secret(), "olga", "Olga", &password).await;
         claimed.expect("the owner is made");
         let session = desk.sign_in("olga").await;
-        for account in [desk.paper, desk.other] {
-            let path = format!("/api/v1/accounts/{account}");
-            desk.until(&session, &path, |account| account["state"] == "ready").await;
-        }
         (desk, session)
     }
 
@@ -331,8 +328,20 @@ impl Desk {
     }
 }
 
+/// Waits until accounts were compared with the venue, and so take orders.
+async fn take_orders(gateway: &Gateway, accounts: [AccountId; 2]) {
+    let mut changes = gateway.subscribe();
+    let ready = async {
+        for id in accounts {
+            while gateway.account(&operator(), id).expect("an account").blind.is_some() {
+                let _ = changes.recv().await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ready).await.expect("the accounts are compared in time");
+}
+
 /// What differs between the desks of tests.
-#[derive(Default)]
 pub(crate) struct SetUp {
     /// Of the API.
     pub settings: server::Settings,
@@ -342,6 +351,22 @@ pub(crate) struct SetUp {
     pub limits: OrderLimits,
     /// Of the paper venue.
     pub paper: PaperSettings,
+}
+
+impl Default for SetUp {
+    fn default() -> Self {
+        // Tests ask again and again, as fast as they can.
+        let all = Budgets { reads: 0, orders: 0, writes: 0 };
+        Self {
+            settings: server::Settings {
+                per_minute: PerMinute { address: 0, user: all, key: all },
+                ..server::Settings::default()
+            },
+            telling: Telling::default(),
+            limits: OrderLimits::default(),
+            paper: PaperSettings::default(),
+        }
+    }
 }
 
 impl From<server::Settings> for SetUp {

@@ -101,10 +101,7 @@ async fn orders_come_live_in_order_and_are_resumed_after_a_break() {
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_cut_and_another_connection_misses_nothing() {
     const PRINTS: u64 = 400;
-    let without = server::Budgets { reads: 0, orders: 0, writes: 0 };
-    let per_minute = server::PerMinute { address: 0, user: without, key: without };
-    let settings = server::Settings { per_minute, ..server::Settings::default() };
-    let (mut desk, owner) = Desk::with_owner_and(settings).await;
+    let (mut desk, owner) = Desk::with_owner().await;
     let at = serve(&desk).await;
     let mut slow = Client::open(at, &owner, ORIGIN).await.unwrap();
     let epoch = slow.next("hello").await["epoch"].clone();

@@ -54,6 +54,10 @@ impl Home {
         command.args(words).args(arguments);
         command.env("STOCKADE_HOME", self.path()).env("STOCKADE_LISTEN", "127.0.0.1:0");
         command.env_remove("FEED").env_remove("DATABASE_URL").env_remove("STOCKADE_DATABASE_URL");
+        // Tests ask again and again, as fast as they can.
+        command
+            .env("STOCKADE_API__PER_MINUTE__ADDRESS", "0")
+            .env("STOCKADE_API__PER_MINUTE__USER__READS", "0");
         if let Some(url) = &self.database_url {
             command.env("DATABASE_URL", url);
         }
