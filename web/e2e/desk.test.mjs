@@ -72,6 +72,8 @@ async function listen() {
   await new Promise((listening) => {
     server.listen(0, "127.0.0.1", listening);
   });
+  // A test that fails ends all the same.
+  server.unref();
   const url = `http://127.0.0.1:${server.address().port}/desk`;
   return { url, told, close: () => server.close() };
 }

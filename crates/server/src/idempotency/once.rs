@@ -40,6 +40,7 @@ const BY_THEMSELVES: &[(&str, &str)] = &[
     ("PATCH", "/api/v1/orders/{id}"),
     ("POST", "/api/v1/keys"),
     ("POST", "/api/v1/users"),
+    ("POST", "/api/v1/webhooks"),
 ];
 
 /// Whether a request is to be done once by means of its key.
