@@ -16,6 +16,8 @@ export function usePages<Row>(key: QueryKey, load: (cursor?: string) => Promise<
     queryFn: ({ pageParam }) => load(pageParam || undefined),
     initialPageParam: "",
     getNextPageParam: (last: Page<Row>) => last.next_cursor ?? undefined,
+    // Whoever comes back to a list wants to see what happened meanwhile.
+    refetchOnMount: "always",
   });
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   return { ...query, rows };
