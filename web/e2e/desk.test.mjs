@@ -892,7 +892,8 @@ test("the owner's first day", async (t) => {
     async () => {
       await button(/: menu$/).click();
       await button("API usage").click();
-      await assertInSight(table("Requests").getByText("GET /api/v1/session"), "what was asked for");
+      const asked = table("Requests").getByText("GET /api/v1/accounts/{id}", { exact: true });
+      await assertInSight(asked, "what was asked for");
       await shoot(page, "usage");
       await assertAccessible(page, "the usage of the API");
       await page.getByLabel("By", { exact: true }).selectOption("caller");

@@ -35,7 +35,7 @@ pub(super) fn form(document: &Value, verb: &str, path: &str, of: &Value) -> Mark
                     }
                 }
                 button { "Send" }
-                output aria-live="polite" {}
+                output aria-live="polite" tabindex="0" aria-label="Answer" {}
             }
         }
     }
